@@ -1,0 +1,36 @@
+"""infill-ls: a language server that completes code while you type, with fill-in-the-middle models.
+
+One request, one direction. Every stage takes plain frozen values (values.py) and returns one:
+
+    server/       an LSP request → Snapshot: text, offset, version, taken before the first await
+    context/      → CodeContext: one line or several, and the window of the file that the model sees
+    prompt.py     → FimPrompt: segments, healed at the cursor, not yet rendered
+    backends/     → a stream of pieces: the model in this process (local.py)
+    stopping/     looks at every piece and ends the stream the moment the suggestion is whole → Generation
+    postprocess/  → Completion, reconciled with what stands right of the cursor; or none, with a reason
+    server/       → InlineCompletionList, with a Trace of every stage behind it (trace.py)
+
+There is one way to stop: closing the stream. A stopping rule, a limit, a newer request and `$/cancelRequest` all do that.
+
+Who may import whom, from the top down; never up, and not between two units of one line (tests/test_architecture.py):
+
+    cli
+    server  doctor  terminal     the language server; the commands `doctor` and `complete`
+    once                         one suggestion outside of any editor
+    assemble                     Settings → Engine; the only module that names concrete backends
+    pipeline                     complete(): the stages, in order
+    context  prompt  backends  stopping  postprocess  models
+    inference                    ids in, logits out; knows no text
+    tokenization  fim            text ↔ ids from the model file's own vocabulary; the table of FIM families
+    formats  syntax              model files, checked before anything loads them; tree-sitter
+    settings  trace  text        one parser of options; what happened and why; lines and columns by the LSP's rules
+    values  errors
+
+Each third-party library has one door: pygls and lsprotocol in server/, tree-sitter in syntax.py, tokenizers in
+tokenization.py, numpy and xllamacpp in inference/, platformdirs in settings.py.
+
+Deliberately absent: threads beside the one that computes and the one that reads stdin; anything that talks to the network
+on its own; policy in the editors' clients, which only ask, draw and accept.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,211 @@
+"""The settings: defaults in the types, one parser, every complaint names its key.
+
+Later wins: the user's infill-ls.toml, the editor's initializationOptions, the command line; and, for harmless keys only,
+`workspace/configuration`. A workspace never chooses a model or an executable: a client's answer to
+`workspace/configuration` mixes the user's values with the workspace's, so keys that are the user's alone are ignored there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import platformdirs
+
+from lsp_server.errors import SettingsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SECTION = "infill"
+FILE_NAME = "infill-ls.toml"
+
+T = TypeVar("T")
+
+
+def option(default: T, doc: str, *, user_only: bool = False, at_least: float | None = None) -> T:
+    """One setting: its default, a sentence for the reference, and whether a workspace may change it."""
+    metadata = {"doc": doc, "user_only": user_only, "at_least": at_least}
+    result: T = field(default=default, metadata=metadata)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    path: str = option("", "The model, a GGUF file. Empty: the small one in the package.", user_only=True)
+    family: str = option("", "The FIM family, where it is not recognised from the file.", user_only=True)
+    order: Literal["", "psm", "spm", "spm2"] = option(
+        "", "The order of the prompt's segments. Empty: the family's own.", user_only=True
+    )
+    windowTokens: int = option(
+        0, "Tokens of prompt at most. 0: what the model was trained for, up to 2048.", user_only=True, at_least=0
+    )
+    engine: Literal["auto", "llama.cpp", "llama-server"] = option(
+        "auto", "What runs the model. llama-server is for platforms where llama.cpp's C API is missing.", user_only=True
+    )
+    threads: int = option(
+        0, "Threads that compute. 0: one less than there are cores.", user_only=True, at_least=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestSettings:
+    enabled: bool = option(True, "Suggest while typing. A request made by hand is always answered.")
+    popup: Literal["auto", "always", "never"] = option(
+        "auto",
+        "Offer suggestions in the completion popup too (textDocument/completion). auto: only to editors that cannot"
+        " show them inline.",
+    )
+    maxTokens: int = option(96, "Tokens written at most; the line begun is still ended.", at_least=1)
+    maxTimeMs: int = option(2500, "Milliseconds spent at most; the line begun is still ended.", at_least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    level: Literal["error", "warning", "info", "debug"] = option("info", "What is logged, to stderr and to the file.")
+    file: str = option(
+        "", "The log file. Empty: infill-ls.log in the platform's log folder. \"-\": none.", user_only=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    model: ModelSettings = ModelSettings()
+    suggest: SuggestSettings = SuggestSettings()
+    log: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the settings reference."""
+
+    key: str
+    type: str
+    default: object
+    doc: str
+    user_only: bool
+
+
+def options() -> Iterator[Option]:
+    """Every setting, in the order of the types."""
+    for section in dataclasses.fields(Settings):
+        group = type(section.default)
+        hints = get_type_hints(group)
+        for item in dataclasses.fields(group):
+            yield Option(
+                f"{section.name}.{item.name}",
+                _type_name(hints[item.name]),
+                item.default,
+                item.metadata["doc"],
+                item.metadata["user_only"],
+            )
+
+
+def reference() -> str:
+    """Every setting as a row of a Markdown table; the README holds this very text."""
+    rows = ["| setting | values | default | what it does |", "|---|---|---|---|"]
+    for item in options():
+        default = "true" if item.default is True else '""' if item.default == "" else item.default
+        doc = item.doc + (" *Not from a workspace.*" if item.user_only else "")
+        rows.append(f"| `{item.key}` | {item.type} | `{default}` | {doc} |")
+    return "\n".join(rows)
+
+
+def merge(base: Settings, values: object, *, from_workspace: bool = False) -> tuple[Settings, tuple[str, ...]]:
+    """Lay `values` (nested mappings, or dotted keys) over `base`; complaints are sentences that name their key.
+
+    A value that cannot be used is left as it was. With `from_workspace`, keys that are the user's alone are ignored.
+    """
+    complaints: list[str] = []
+    result = base
+    for key, value in _flatten(values, complaints):
+        try:
+            result = _assign(result, key, value, from_workspace)
+        except SettingsError as error:
+            complaints.append(str(error))
+    return result, tuple(complaints)
+
+
+def config_file() -> Path:
+    """Where the user's own settings are looked for."""
+    return Path(platformdirs.user_config_dir("infill-ls", appauthor=False)) / FILE_NAME
+
+
+def log_file(settings: Settings) -> Path | None:
+    """Where the log is written; None where no file is wanted."""
+    if settings.log.file == "-":
+        return None
+    return Path(settings.log.file or Path(platformdirs.user_log_dir("infill-ls", appauthor=False)) / "infill-ls.log")
+
+
+def from_file(path: Path) -> tuple[Settings, tuple[str, ...]]:
+    """The defaults with the user's file over them; a file that is not there changes nothing."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Settings(), ()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return Settings(), (f"{path} could not be read ({error}); the defaults are used",)
+    return merge(Settings(), values)
+
+
+def _flatten(values: object, complaints: list[str], prefix: str = "") -> Iterator[tuple[str, object]]:
+    if not isinstance(values, Mapping):
+        if values is not None:
+            complaints.append(f"{prefix or SECTION}: expected a table of settings, got {values!r}")
+        return
+    if not prefix and set(values) == {SECTION}:
+        values = values[SECTION]
+        yield from _flatten(values, complaints)
+        return
+    sections = {section.name for section in dataclasses.fields(Settings)}
+    for key, value in values.items():
+        dotted = f"{prefix}.{key}" if prefix else str(key)
+        if dotted in sections:
+            yield from _flatten(value, complaints, dotted)
+        else:
+            yield dotted, value
+
+
+def _assign(settings: Settings, key: str, value: object, from_workspace: bool) -> Settings:
+    section, _, name = key.removeprefix(f"{SECTION}.").partition(".")
+    group = getattr(settings, section, None) if section in _field_names(Settings) else None
+    if group is None or name not in _field_names(type(group)):
+        raise SettingsError(f"{key}: there is no such setting")
+    item = next(item for item in dataclasses.fields(group) if item.name == name)
+    if from_workspace and item.metadata["user_only"]:
+        # Editors send every setting that they know of, with its default where nobody set it.
+        if value in (item.default, getattr(group, name)):
+            return settings
+        raise SettingsError(f"{key}: ignored, since a workspace may not set it; use {FILE_NAME} or initializationOptions")
+    checked = _check(key, value, get_type_hints(type(group))[name], item.metadata["at_least"])
+    return dataclasses.replace(settings, **{section: dataclasses.replace(group, **{name: checked})})
+
+
+def _check(key: str, value: object, type_: Any, at_least: float | None) -> object:
+    if get_origin(type_) is Literal:
+        allowed = get_args(type_)
+        fits = value in allowed
+    else:
+        fits = type(value) is type_
+    if not fits:
+        raise SettingsError(f"{key}: expected {_type_name(type_)}, got {value!r}")
+    if at_least is not None and isinstance(value, (int, float)) and value < at_least:
+        raise SettingsError(f"{key}: expected at least {at_least:g}, got {value!r}")
+    return value
+
+
+def _type_name(type_: Any) -> str:
+    if get_origin(type_) is Literal:
+        return " or ".join(f'"{value}"' for value in get_args(type_))
+    return {str: "a string", int: "a whole number", bool: "true or false"}[type_]
+
+
+def _field_names(type_: Any) -> set[str]:
+    return {item.name for item in dataclasses.fields(type_)}
