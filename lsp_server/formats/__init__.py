@@ -1,0 +1,1 @@
+"""Model files: reading them, and refusing those that would harm whoever loads them."""
