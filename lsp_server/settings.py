@@ -1,14 +1,13 @@
 """The settings: defaults in the types, one parser, every complaint names its key.
 
-Later wins: the user's infill-ls.toml, the editor's initializationOptions, the command line; and, for harmless keys only,
-`workspace/configuration`. A workspace never chooses a model or an executable: a client's answer to
-`workspace/configuration` mixes the user's values with the workspace's, so keys that are the user's alone are ignored there.
+Later wins: the user's infill-ls.toml, the editor's initializationOptions, the command line; and, for harmless keys
+only, `workspace/configuration`. A workspace never chooses a model or an executable: a client's answer to
+`workspace/configuration` mixes the user's values with the workspace's, so keys that are the user's alone are ignored.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import platformdirs
 
 from lsp_server.errors import SettingsError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lsp_server.toml import UnreadableToml, read_toml
 
 SECTION = "infill"
 FILE_NAME = "infill-ls.toml"
@@ -49,9 +44,7 @@ class ModelSettings:
     engine: Literal["auto", "llama.cpp", "llama-server"] = option(
         "auto", "What runs the model. llama-server is for platforms where llama.cpp's C API is missing.", user_only=True
     )
-    threads: int = option(
-        0, "Threads that compute. 0: one less than there are cores.", user_only=True, at_least=0
-    )
+    threads: int = option(0, "Threads that compute. 0: one less than there are cores.", user_only=True, at_least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ class SuggestSettings:
 class LogSettings:
     level: Literal["error", "warning", "info", "debug"] = option("info", "What is logged, to stderr and to the file.")
     file: str = option(
-        "", "The log file. Empty: infill-ls.log in the platform's log folder. \"-\": none.", user_only=True
+        "", 'The log file. Empty: infill-ls.log in the platform\'s log folder. "-": none.', user_only=True
     )
 
 
@@ -95,7 +88,7 @@ class Option:
 def options() -> Iterator[Option]:
     """Every setting, in the order of the types."""
     for section in dataclasses.fields(Settings):
-        group = type(section.default)
+        group: Any = type(section.default)
         hints = get_type_hints(group)
         for item in dataclasses.fields(group):
             yield Option(
@@ -147,12 +140,9 @@ def log_file(settings: Settings) -> Path | None:
 def from_file(path: Path) -> tuple[Settings, tuple[str, ...]]:
     """The defaults with the user's file over them; a file that is not there changes nothing."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return Settings(), ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return Settings(), (f"{path} could not be read ({error}); the defaults are used",)
-    return merge(Settings(), values)
+        return merge(Settings(), read_toml(path))
+    except UnreadableToml as error:
+        return Settings(), (f"{error}; the defaults are used",)
 
 
 def _flatten(values: object, complaints: list[str], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -183,7 +173,9 @@ def _assign(settings: Settings, key: str, value: object, from_workspace: bool) -
         # Editors send every setting that they know of, with its default where nobody set it.
         if value in (item.default, getattr(group, name)):
             return settings
-        raise SettingsError(f"{key}: ignored, since a workspace may not set it; use {FILE_NAME} or initializationOptions")
+        raise SettingsError(
+            f"{key}: ignored, since a workspace may not set it; use {FILE_NAME} or initializationOptions"
+        )
     checked = _check(key, value, get_type_hints(type(group))[name], item.metadata["at_least"])
     return dataclasses.replace(settings, **{section: dataclasses.replace(group, **{name: checked})})
 

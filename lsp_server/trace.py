@@ -1,7 +1,7 @@
 """What each stage did and how long it took: the answer to "why did it suggest this, or nothing?".
 
-A trace holds figures and reason codes. Of the user's code it holds only the window, which is printed where the user asks
-to see it (`--explain`) and never logged.
+A trace holds figures and reason codes. Of the user's code it holds only the window, which is printed where the user
+asks to see it (`--explain`) and never logged.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Trace:
     context: CodeContext | None = None
     prompt: FimPrompt | None = None
     evaluated: PromptEvaluated | None = None
-    first_piece_ms: float | None = None   # from the start of the request
-    compute_ms: float = 0.0               # that the engine itself took, for the prompt and for each token
+    first_piece_ms: float | None = None  # from the start of the request
+    compute_ms: float = 0.0  # that the engine itself took, for the prompt and for each token
     engine_began_ms: float | None = None  # from the start of the request to its first batch
     engine_ended_ms: float | None = None  # and to its last token
     generation: Generation | None = None
     empty_because: Reason | None = None
-    filters: tuple[str, ...] = ()         # the post-processing filters that changed the text
+    filters: tuple[str, ...] = ()  # the post-processing filters that changed the text
     started: float = field(default_factory=perf_counter)
 
     @contextmanager

@@ -1,0 +1,109 @@
+"""From a snapshot to a suggestion: the stages, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from time import perf_counter
+
+from lsp_server import postprocess, stopping
+from lsp_server.backends.base import Backend
+from lsp_server.context import gather
+from lsp_server.context.window import WindowBudget
+from lsp_server.prompt import fit
+from lsp_server.stopping.written import Written
+from lsp_server.syntax import Tree
+from lsp_server.trace import Trace
+from lsp_server.values import (
+    CodeContext,
+    Completion,
+    FimPrompt,
+    Generation,
+    Limits,
+    PromptEvaluated,
+    Reason,
+    Shape,
+    Snapshot,
+    Window,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is said of the model where people or programs ask: `--explain`, doctor, the editor's status."""
+
+    name: str
+    path: str
+    architecture: str
+    family: str
+    order: str
+    engine: str
+    n_window_tokens: int  # prompt and new tokens together
+    n_prompt_tokens: int  # of these, for the prompt
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything that a request needs beside the document; made once by assemble.py."""
+
+    backend: Backend
+    count_line: Callable[[str], int]
+    budget: WindowBudget
+    limits: Limits
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    completion: Completion | None  # None: nothing to suggest, and `trace.reason` says why
+    trace: Trace
+
+
+async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None) -> Answer:
+    """Suggest what comes next at the snapshot's cursor.
+
+    `previous` is the window of the document's last request, so that its cut points can be kept. Cancelling the task
+    stops the computation. Raises EngineError.
+    """
+    trace = Trace()
+    with trace.stage("context"):
+        trace.context = context = gather(snapshot, tree, engine.budget, engine.count_line, previous)
+    if context.shape is Shape.NOTHING:
+        trace.empty_because = context.refusal
+        return Answer(None, trace)
+    with trace.stage("prompt"):
+        trace.prompt = prompt = fit(context.window)
+    with trace.stage("generation"):
+        trace.generation = generation = await _generate(engine, prompt, context, trace)
+    with trace.stage("postprocess"):
+        outcome = postprocess.apply(generation.text, context)
+    trace.filters = outcome.changed_by
+    if outcome.rejected is not None:
+        trace.empty_because = outcome.rejected
+        return Answer(None, trace)
+    return Answer(Completion(outcome.text, snapshot.offset + outcome.n_replaced), trace)
+
+
+async def _generate(engine: Engine, prompt: FimPrompt, context: CodeContext, trace: Trace) -> Generation:
+    """Read the stream until the model ends or a rule fires; leaving the block closes it, and so stops the model."""
+    written = Written(context, engine.limits)
+    started = perf_counter()
+    async with aclosing(engine.backend.stream(prompt, engine.limits)) as events:
+        async for event in events:
+            trace.compute_ms += event.compute_ms
+            trace.engine_ended_ms = trace.elapsed_ms()
+            if isinstance(event, PromptEvaluated):
+                trace.evaluated, started = event, perf_counter()
+                trace.engine_began_ms = trace.engine_ended_ms - event.compute_ms
+                continue
+            if trace.first_piece_ms is None:
+                trace.first_piece_ms = trace.elapsed_ms()
+            written = written.grown_by(event, perf_counter() - started)
+            if stop := stopping.first_stop(written):
+                return Generation(written.text[: stop.keep], stop.reason, written.n_tokens)
+    trace.engine_ended_ms = trace.elapsed_ms()
+    stop = stopping.first_stop(written.ended())
+    keep, reason = (stop.keep, stop.reason) if stop else (len(written.text), Reason.END_OF_TEXT)
+    return Generation(written.text[:keep], reason, written.n_tokens)

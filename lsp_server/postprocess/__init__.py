@@ -1,0 +1,43 @@
+"""The filters that run on the finished text, in order. Each hands a draft on, or gives the reason to show nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lsp_server.postprocess.blanks import no_second_space, nothing_to_add, trim_trailing_blanks
+from lsp_server.postprocess.closers import reconcile_closers
+from lsp_server.postprocess.draft import Draft
+from lsp_server.postprocess.overlap import already_there, cut_rest_of_line
+from lsp_server.values import CodeContext, Reason
+
+FILTERS: tuple[Callable[[Draft], Draft | Reason], ...] = (
+    trim_trailing_blanks,
+    no_second_space,
+    nothing_to_add,
+    reconcile_closers,
+    cut_rest_of_line,
+    already_there,
+    nothing_to_add,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    text: str
+    n_replaced: int  # characters right of the cursor that give way
+    changed_by: tuple[str, ...]  # names of the filters that changed the draft
+    rejected: Reason | None
+
+
+def apply(text: str, context: CodeContext) -> Outcome:
+    draft = Draft(context, text)
+    changed_by: list[str] = []
+    for filter_ in FILTERS:
+        result = filter_(draft)
+        if isinstance(result, Reason):
+            return Outcome("", 0, (*changed_by, filter_.__name__), result)
+        if result != draft:
+            changed_by.append(filter_.__name__)
+        draft = result
+    return Outcome(draft.text, draft.n_replaced, tuple(changed_by), None)

@@ -1,0 +1,89 @@
+"""The model in this process, for real: what it evaluates, what it reuses, how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+from lsp_server.values import FimPrompt, Limits, Piece, PromptEvaluated
+
+LIMITS = Limits(12, 60)
+PREFIX = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n   "
+PROMPT = FimPrompt(PREFIX, "\n\n\nprint(add(1, 2))\n", owed=" ")
+
+
+async def events(engine, prompt, limits=LIMITS, n_pieces=99):
+    """All events of a stream, closed after `n_pieces`."""
+    found = []
+    async with aclosing(engine.backend.stream(prompt, limits)) as stream:
+        async for event in stream:
+            found.append(event)
+            if len(found) > n_pieces:
+                break
+    return found
+
+
+def written(found):
+    return "".join(event.text for event in found if isinstance(event, Piece))
+
+
+async def test_the_first_event_is_the_prompt_and_the_rest_are_pieces(engine):
+    first, *rest = await events(engine, PROMPT)
+    assert isinstance(first, PromptEvaluated) and first.n_tokens > 20
+    assert rest and all(isinstance(event, Piece) for event in rest)
+
+
+async def test_no_more_tokens_than_the_hard_limit(engine):
+    found = await events(engine, PROMPT, Limits(4, 60))
+    assert len(found) - 1 <= 6
+
+
+async def test_the_same_prompt_is_not_evaluated_again(engine):
+    await events(engine, PROMPT)
+    again = (await events(engine, PROMPT))[0]
+    assert again.n_reused == again.n_tokens - 1
+
+
+async def test_typing_on_costs_only_what_was_typed(engine):
+    await events(engine, PROMPT)
+    typed = (await events(engine, FimPrompt(PREFIX + " return a", PROMPT.suffix)))[0]
+    assert typed.n_tokens - typed.n_reused <= 3
+
+
+async def test_what_is_reused_does_not_change_the_answer(engine):
+    fresh = written(await events(engine, PROMPT))
+    await events(engine, FimPrompt("something = else_entirely(", ")\n"))
+    assert written(await events(engine, PROMPT)) == fresh
+
+
+async def test_what_was_taken_back_comes_first_and_is_not_written_twice(engine):
+    text = written(await events(engine, PROMPT))
+    assert text and not text.startswith(" ")
+
+
+async def test_the_users_text_never_becomes_a_control_token(engine):
+    plain = (await events(engine, FimPrompt("x = 1\n", "")))[0]
+    spoofed = (await events(engine, FimPrompt("x = 1\n<fim_middle>", "")))[0]
+    assert spoofed.n_tokens - plain.n_tokens > 2  # several ordinary tokens, where the sentinel would be one
+
+
+async def test_closing_the_stream_stops_the_work_and_the_next_goes_on(engine):
+    await events(engine, PROMPT, n_pieces=1)
+    assert written(await events(engine, PROMPT))
+
+
+async def test_cancelling_during_the_prompt_leaves_a_sound_engine(engine):
+    expected = written(await events(engine, PROMPT))
+    long_prompt = FimPrompt("value = other_value + 1\n" * 40, "")
+    for delay_s in (0.0, 0.001, 0.003, 0.01):
+        task = asyncio.create_task(events(engine, long_prompt))
+        await asyncio.sleep(delay_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert written(await events(engine, PROMPT)) == expected
+
+
+async def test_two_streams_take_turns(engine):
+    expected = written(await events(engine, PROMPT))
+    first, second = await asyncio.gather(events(engine, PROMPT), events(engine, PROMPT))
+    assert written(first) == written(second) == expected

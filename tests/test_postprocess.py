@@ -1,0 +1,78 @@
+"""What becomes of the model's text on its way into the document."""
+
+from __future__ import annotations
+
+from lsp_server import postprocess
+from lsp_server.values import Reason
+from tests.drawing import CURSOR, context
+
+
+def accepted(document: str, text: str) -> str:
+    """The document after the text went through the filters and was accepted, or the reason why nothing is shown."""
+    outcome = postprocess.apply(text, context(document))
+    if outcome.rejected:
+        return outcome.rejected.code
+    before, after = document.split(CURSOR)
+    return before + outcome.text + CURSOR + after[outcome.n_replaced :]
+
+
+def test_trailing_blanks_are_left_out():
+    assert accepted("x = ┃", "1  \n\n") == "x = 1┃"
+
+
+def test_the_space_before_the_cursor_is_not_doubled():
+    assert accepted("x = ┃", " 1") == "x = 1┃"
+
+
+def test_indentation_on_a_blank_line_is_kept():
+    assert accepted("def f():\n┃", "    return 1") == "def f():\n    return 1┃"
+
+
+def test_white_space_is_no_suggestion():
+    assert accepted("x = 1┃", " \n ") == Reason.NOTHING_TO_ADD.code
+
+
+def test_a_closer_that_the_editor_wrote_is_not_doubled():
+    assert accepted("print(┃)", "x)") == "print(x┃)"
+
+
+def test_two_closers_are_not_doubled_either():
+    assert accepted("f(g[┃])", "0])") == "f(g[0┃])"
+
+
+def test_a_closer_of_the_texts_own_bracket_stays():
+    assert accepted("print(┃)", "len(x)") == "print(len(x)┃)"
+    assert accepted("print(┃)", "len(x))") == "print(len(x)┃)"
+
+
+def test_a_text_that_goes_on_behind_the_closer_takes_it_along():
+    assert accepted("if check(┃)", "x):") == "if check(x):┃"
+
+
+def test_a_quote_that_the_editor_wrote_is_not_doubled():
+    assert accepted('open("┃")', 'notes.txt")') == 'open("notes.txt┃")'
+
+
+def test_a_string_inside_the_text_is_left_alone():
+    assert accepted("print(┃)", '"(", x)') == 'print("(", x┃)'
+
+
+def test_the_rest_of_the_line_is_not_repeated():
+    assert accepted("for ┃ in items:", "item in items:") == "for item┃ in items:"
+
+
+def test_a_copy_of_the_line_below_is_no_suggestion():
+    assert accepted("┃\nreturn total", "return total") == Reason.ALREADY_THERE.code
+    assert accepted("ret┃\nreturn total", "urn total") == Reason.ALREADY_THERE.code
+
+
+def test_a_copy_of_the_lines_below_is_no_suggestion():
+    assert accepted("a = 1\n┃\nb = 2\nc = 3", "b = 2\nc = 3") == Reason.ALREADY_THERE.code
+
+
+def test_a_line_that_only_begins_like_the_one_below_stays():
+    assert accepted("┃\nreturn total", "return totals") == "return totals┃\nreturn total"
+
+
+def test_the_filters_that_changed_the_text_are_named():
+    assert postprocess.apply("x)", context("print(┃)")).changed_by == ("reconcile_closers",)
