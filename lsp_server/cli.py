@@ -1,0 +1,162 @@
+"""The command line: `infill-ls` alone is the language server on stdio.
+
+Exit codes: 0 a suggestion (or a healthy end), 1 none (the reason is printed), 2 wrong use, 3 the model or backend
+failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from lsp_server import __version__
+from lsp_server import settings as settings_
+from lsp_server.errors import EngineError, InfillError
+from lsp_server.settings import Settings
+
+OK, NOTHING, WRONG_USE, ENGINE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+EPILOG = """\
+examples:
+  infill-ls complete cart.py:34        one suggestion at the end of line 34, printed as the file would look
+  infill-ls complete cart.py:34:21 --explain
+                                       what the model saw, what it cost, why it stopped
+  infill-ls doctor                     is everything in place, and how fast is this machine
+  infill-ls settings                   every setting, and where to write it down
+  infill-ls                            the language server, for an editor to start
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except InfillError as error:
+        print(f"infill-ls: {error}", file=sys.stderr)
+        return ENGINE_FAILED if isinstance(error, EngineError) else WRONG_USE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away, as in `| head`; Python would complain about it at exit
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="infill-ls",
+        description="Completes code while you type, with a fill-in-the-middle model on your own machine."
+        " Without a command: the language server on stdin and stdout.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"infill-ls {__version__}")
+    transport = parser.add_mutually_exclusive_group()
+    transport.add_argument("--stdio", action="store_true", help="serve one editor on stdin and stdout (the default)")
+    transport.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="serve editors that connect by TCP")
+    transport.add_argument("--ws", type=_address, metavar="HOST:PORT", help="serve editors that connect by WebSocket")
+    parser.add_argument("--clientProcessId", type=int, metavar="N", help="exit when this process is gone")
+    _add_common(parser)
+    parser.set_defaults(run=_serve)
+    commands = parser.add_subparsers(title="commands", metavar="")
+
+    complete = commands.add_parser(
+        "complete", help="one suggestion at a place in a file", description=_complete.__doc__
+    )
+    complete.add_argument(
+        "place", metavar="FILE:LINE[:COL]", help="the cursor, counted from 1; without COL, the line's end"
+    )
+    complete.add_argument(
+        "--explain", action="store_true", help="show the window, the tokens, the times, and why it stopped"
+    )
+    complete.add_argument("--json", action="store_true", help="print all of that for programs")
+    _add_common(complete, after_command=True)
+    complete.set_defaults(run=_complete)
+
+    doctor = commands.add_parser("doctor", help="what is installed, which model, how fast", description=_doctor.__doc__)
+    _add_common(doctor, after_command=True)
+    doctor.set_defaults(run=_doctor)
+
+    reference = commands.add_parser("settings", help="every setting, as a table", description=_settings.__doc__)
+    reference.set_defaults(run=_settings)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
+    # Given before the command or after it, the option means the same; SUPPRESS keeps the second from erasing the first.
+    default = argparse.SUPPRESS if after_command else None
+    parser.add_argument("--model", default=default, metavar="FILE", help="a GGUF file instead of the configured model")
+    parser.add_argument(
+        "--log-level",
+        choices=["error", "warning", "info", "debug"],
+        default=default,
+        help="how much is logged, to stderr",
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from lsp_server import server
+
+    base, complaints = settings_.from_file(settings_.config_file())
+    sources = server.Sources(base, complaints, _overrides(options))
+    if options.tcp:
+        return server.run_tcp(*options.tcp, sources, options.clientProcessId)
+    if options.ws:
+        return server.run_ws(*options.ws, sources, options.clientProcessId)
+    return server.run_stdio(sources, options.clientProcessId)
+
+
+def _complete(options: argparse.Namespace) -> int:
+    """Print the file around the cursor with the suggestion in it."""
+    from lsp_server import once, terminal
+    from lsp_server.assemble import load_engine
+
+    snapshot = once.snapshot_at(once.parse_place(options.place))
+    engine = load_engine(_settings_for(options))
+    answer = once.suggest(engine, snapshot)
+    engine.backend.close()
+    if options.json:
+        print(json.dumps(terminal.as_json(snapshot, answer, engine.model), indent=2))
+    else:
+        colours = terminal.Colours.fitting(sys.stdout)
+        print(terminal.draw(snapshot, answer.completion, colours))
+        print(terminal.verdict(answer, engine.model, colours))
+        if options.explain:
+            print(terminal.explain(answer, engine.model, colours))
+    return OK if answer.completion else NOTHING
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Look at everything a suggestion needs, measure this machine, and end with a real suggestion."""
+    from lsp_server import doctor
+
+    return ENGINE_FAILED if doctor.examine(_settings_for(options), settings_.config_file()) else OK
+
+
+def _settings(options: argparse.Namespace) -> int:
+    """Print every setting with its default, as a Markdown table, and where to write it down."""
+    print(settings_.reference())
+    print(f"\nWrite them down in {settings_.config_file()}, for example:\n\n[suggest]\nmaxTokens = 64")
+    return OK
+
+
+def _settings_for(options: argparse.Namespace) -> Settings:
+    """The user's file with the command line over it; what cannot be used is said and left out."""
+    base, complaints = settings_.from_file(settings_.config_file())
+    merged, more = settings_.merge(base, _overrides(options))
+    for complaint in (*complaints, *more):
+        print(f"infill-ls: {complaint}", file=sys.stderr)
+    return merged
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, object]:
+    given = {"model.path": options.model, "log.level": options.log_level}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, as in 127.0.0.1:8765, got {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,161 @@
+"""What `infill-ls complete` prints: the file around the cursor, the explanation, or JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from lsp_server.pipeline import Answer, ModelInfo
+from lsp_server.values import Completion, Snapshot
+
+CURSOR = "┃"
+LINES_ABOVE, LINES_BELOW = 8, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    added: str = ""
+    dim: str = ""
+    bold: str = ""
+    off: str = ""
+
+    @staticmethod
+    def fitting(stream: TextIO) -> Colours:
+        """Colours where a person looks at a terminal that has them (https://no-color.org is respected)."""
+        wanted = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        return Colours("\033[32m", "\033[2m", "\033[1m", "\033[0m") if wanted else Colours()
+
+
+def draw(snapshot: Snapshot, completion: Completion | None, colours: Colours) -> str:
+    """The lines around the cursor as the file would look; `+` marks those that hold something new."""
+    text, until = (completion.text, completion.replace_until) if completion else ("", snapshot.offset)
+    above = _lines(snapshot.text[: snapshot.offset])
+    below = _lines(snapshot.text[until:])
+    first = max(0, len(above) - 1 - LINES_ABOVE)
+    added = text.split("\n")
+    end_mark = "" if colours.added or not text else CURSOR
+    painted = [f"{colours.added}{line}{colours.off}" if line else "" for line in added]
+    painted[0] = CURSOR + painted[0]
+    painted[-1] += end_mark + below[0]
+    new_lines = [above[-1] + painted[0], *painted[1:]]
+    rows = [
+        *((" ", line) for line in above[first:-1]),
+        *(("+" if text else " ", line) for line in new_lines),
+        *((" ", line) for line in below[1 : 1 + LINES_BELOW]),
+    ]
+    width = len(str(first + len(rows)))
+    return "\n".join(
+        f"{mark} {colours.dim}{number:>{width}}{colours.off}  {line}".rstrip()
+        for number, (mark, line) in enumerate(rows, first + 1)
+    )
+
+
+def verdict(answer: Answer, model: ModelInfo, colours: Colours) -> str:
+    """Why it ended there, or why there is nothing; how long it took; who wrote it."""
+    reason = answer.trace.reason
+    sentence = reason.sentence if reason else "a suggestion"
+    what = sentence if answer.completion else f"no suggestion: {sentence}"
+    took = f"{answer.trace.elapsed_ms():.0f} ms"
+    return f"{colours.dim}{what} · {took} · {model.name} ({model.family}, {model.order}){colours.off}"
+
+
+def explain(answer: Answer, model: ModelInfo, colours: Colours) -> str:
+    """Every decision on the way, and the window itself."""
+    rows = "\n".join(f"  {name:<11} {value}" for name, value in _explanation(answer, model))
+    context = answer.trace.context
+    if context is None:
+        return rows
+    window = f"{context.window.prefix}{CURSOR}{context.window.suffix}"
+    return f"{rows}\n  {'the window':<11}\n" + "\n".join(
+        f"  {colours.dim}│{colours.off} {line}" for line in window.split("\n")
+    )
+
+
+def as_json(snapshot: Snapshot, answer: Answer, model: ModelInfo) -> dict[str, Any]:
+    """All that `explain` shows, for programs."""
+    trace, completion = answer.trace, answer.completion
+    return {
+        "suggestion": completion.text if completion else None,
+        "replaces": snapshot.text[snapshot.offset : completion.replace_until] if completion else "",
+        "offset": snapshot.offset,
+        "reason": {"code": trace.reason.code, "sentence": trace.reason.sentence} if trace.reason else None,
+        "elapsed_ms": round(trace.elapsed_ms(), 2),
+        "stages_ms": {name: round(ms, 2) for name, ms in trace.stage_ms.items()},
+        "engine_ms": round(trace.compute_ms, 2),
+        "filters": list(trace.filters),
+        "tokens": _token_counts(answer, model),
+        "window": _window_as_json(answer),
+        "model": {
+            "name": model.name,
+            "path": model.path,
+            "architecture": model.architecture,
+            "family": model.family,
+            "order": model.order,
+            "engine": model.engine,
+            "notes": list(model.notes),
+        },
+    }
+
+
+def _explanation(answer: Answer, model: ModelInfo) -> Iterator[tuple[str, str]]:
+    trace, tokens = answer.trace, _token_counts(answer, model)
+    yield (
+        "model",
+        f"{model.name}: {model.architecture}, {model.family} prompts in order {model.order}, run by {model.engine}",
+    )
+    for note in model.notes:
+        yield "", note
+    if trace.context:
+        context = trace.context
+        kept = ", ".join(f"{first + 1}–{last}" for first, last in context.window.kept)
+        yield "wanted", context.shape.value + (f" indented {len(context.block_indent)}" if context.block_indent else "")
+        yield "lines kept", f"{kept} of {context.window.n_lines}"
+    yield (
+        "tokens",
+        f"{tokens['prefix']} before and {tokens['suffix']} after the cursor, of {tokens['budget']};"
+        f" prompt {tokens['prompt']}, of these {tokens['reused']} from memory; written {tokens['written']}",
+    )
+    yield (
+        "time",
+        ", ".join(f"{name} {ms:.1f} ms" for name, ms in trace.stage_ms.items())
+        + f" (engine {trace.compute_ms:.1f} ms)",
+    )
+    if trace.filters:
+        yield "changed by", ", ".join(trace.filters)
+    if trace.generation:
+        yield "model wrote", repr(trace.generation.text)
+        yield "stopped", f"{trace.generation.finish_reason.code}: {trace.generation.finish_reason.sentence}"
+    if trace.empty_because:
+        yield "empty", f"{trace.empty_because.code}: {trace.empty_because.sentence}"
+
+
+def _token_counts(answer: Answer, model: ModelInfo) -> dict[str, int]:
+    trace = answer.trace
+    window = trace.context.window if trace.context else None
+    return {
+        "prefix": window.n_prefix_tokens if window else 0,
+        "suffix": window.n_suffix_tokens if window else 0,
+        "budget": model.n_prompt_tokens,
+        "prompt": trace.evaluated.n_tokens if trace.evaluated else 0,
+        "reused": trace.evaluated.n_reused if trace.evaluated else 0,
+        "written": trace.generation.n_tokens if trace.generation else 0,
+    }
+
+
+def _window_as_json(answer: Answer) -> dict[str, Any] | None:
+    if answer.trace.context is None:
+        return None
+    window = answer.trace.context.window
+    return {
+        "prefix": window.prefix,
+        "suffix": window.suffix,
+        "kept_lines": [[first + 1, last] for first, last in window.kept],
+        "of_lines": window.n_lines,
+        "wanted": answer.trace.context.shape.value,
+    }
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

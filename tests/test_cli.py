@@ -1,0 +1,136 @@
+"""The command line as a person uses it: real files, the real model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lsp_server.cli import main
+
+CART = Path(__file__).parent / "samples" / "cart.py"
+
+
+@pytest.fixture(autouse=True)
+def no_config_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_complete_prints_the_file_with_the_suggestion_in_it(capsys):
+    assert run("complete", f"{CART}:26") == 0
+    printed = capsys.readouterr().out
+    assert "def total_cents(self) -> int:" in printed
+    assert "+ 26" in printed and "┃" in printed and "fim" in printed
+
+
+def test_the_file_is_not_changed():
+    before = CART.read_bytes()
+    run("complete", f"{CART}:26")
+    assert CART.read_bytes() == before
+
+
+def test_json_holds_what_explain_shows(capsys):
+    assert run("complete", f"{CART}:26", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["suggestion"]
+    assert answer["window"]["prefix"].endswith("for item in self.items:\n            ")
+    assert 0 < answer["tokens"]["prompt"] <= answer["tokens"]["budget"]
+    assert answer["reason"]["code"] and set(answer["stages_ms"]) >= {"context", "generation"}
+
+
+def test_explain_shows_the_window_and_why_it_stopped(capsys):
+    run("complete", f"{CART}:26", "--explain")
+    printed = capsys.readouterr().out
+    for shown in ("lines kept", "tokens", "time", "stopped", "│ class Cart:"):
+        assert shown in printed
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("nowhere.py:1", "there is no such file"),
+        ("nowhere.py", "say where the cursor is"),
+        (f"{CART}:99999", "so there is no line 99999"),
+        (f"{CART}:0", "so there is no line 0"),
+        (f"{CART}:1:999", "so there is no column 999"),
+        (f"{CART.parent}:1", "is not a regular file"),
+    ],
+)
+def test_a_place_that_is_none_gets_one_sentence(place, sentence, capsys):
+    assert run("complete", place) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [(b"a\0b", "is a binary file"), (b"caf\xe9 = 1\n", "is not UTF-8 text"), (b"\xed\xa0\x80", "is not UTF-8 text")],
+)
+def test_a_file_that_is_no_text_gets_one_sentence(tmp_path, data, sentence, capsys):
+    path = tmp_path / "bad.py"
+    path.write_bytes(data)
+    assert run("complete", f"{path}:1") == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "x", "x = 1\r\ny = \r\n", "\tif x:\n\t\t", "# 😋😋 \n", "a\fb\nc\n", "def f(", "}" * 200, "x" * 100_000],
+)
+@pytest.mark.parametrize("name", ["odd.py", "odd.xyz", "odd"])
+def test_odd_files_get_a_suggestion_or_a_reason(tmp_path, text, name, capsys):
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    assert run("complete", f"{path}:1") in (0, 1)
+    assert capsys.readouterr().out
+
+
+def test_five_megabytes_are_answered(tmp_path, capsys):
+    path = tmp_path / "large.py"
+    path.write_text("value = compute(1, 2, 3)\n" * 200_000)
+    assert run("complete", f"{path}:100000", "--json") in (0, 1)
+    assert json.loads(capsys.readouterr().out)["elapsed_ms"] < 5000
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [(b"", "is empty"), (b"GGUF\x03\0\0\0", "ends too early"), (b"<html>", "is a web page"), (None, "does not exist")],
+)
+def test_a_model_that_is_none_gets_one_sentence(tmp_path, data, sentence, capsys):
+    path = tmp_path / "model.gguf"
+    if data is not None:
+        path.write_bytes(data)
+    assert run("complete", f"{CART}:26", "--model", path) == 3
+    error = capsys.readouterr().err
+    assert sentence in error and "model.gguf" in error and error.count("\n") == 1
+
+
+def test_doctor_ends_with_a_real_suggestion(capsys):
+    assert run("doctor") == 0
+    printed = capsys.readouterr().out
+    assert "tokens/s" in printed and "✓ answer" in printed and "All is well." in printed
+
+
+def test_doctor_says_what_is_wrong(capsys, tmp_path):
+    assert run("doctor", "--model", tmp_path / "none.gguf") == 3
+    assert "✗ model" in capsys.readouterr().out
+
+
+def test_settings_are_listed(capsys):
+    assert run("settings") == 0
+    assert "`suggest.maxTokens`" in capsys.readouterr().out
+
+
+def test_colour_only_where_a_terminal_has_it():
+    command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:26"]
+    piped = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "TERM": "xterm"})
+    assert b"\033" not in piped.stdout
