@@ -23,7 +23,7 @@ Who may import whom, from the top down; never up, and not between two units of o
     inference                    ids in, logits out; knows no text
     tokenization  fim            text ↔ ids from the model file's own vocabulary; the table of FIM families
     formats  syntax              model files, checked before anything loads them; tree-sitter
-    settings  trace  text        one parser of options; what happened and why; lines and columns by the LSP's rules
+    settings  trace  text  languages   one parser of options; what happened and why; lines and columns by LSP's rules
     values  errors  toml
 
 Each third-party library has one door: pygls and lsprotocol in server/, tree-sitter in syntax.py, tokenizers in
