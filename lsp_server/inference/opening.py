@@ -1,0 +1,62 @@
+"""Which engine runs a model, and with how many threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lsp_server.errors import EngineUnavailable
+from lsp_server.inference.base import Inference
+from lsp_server.inference.llama_cpp import LlamaCpp
+from lsp_server.inference.llama_server import LlamaServer
+
+logger = logging.getLogger(__name__)
+
+# The setting model.engine → how it is loaded, the best first.
+ENGINES: dict[str, Callable[..., Inference]] = {LlamaCpp.name: LlamaCpp.load, LlamaServer.name: LlamaServer.load}
+AUTO = "auto"
+
+
+def open_model(
+    path: Path | str,
+    *,
+    n_context: int,
+    n_threads: int | None,
+    engine: str = AUTO,
+    on_progress: Callable[[float], None] | None = None,
+) -> Inference:
+    """Load a GGUF model whose header has been checked; blocks for as long as that takes.
+
+    `n_context`: tokens that it must be able to hold. `n_threads`: None for `default_threads()`. `engine`: "llama.cpp",
+    "llama-server", or "auto" for the first of them that is available here. `on_progress` is told fractions from 0 to 1.
+    Raises EngineUnavailable, ModelFileError or EngineError.
+    """
+    names = list(ENGINES) if engine == AUTO else [engine]
+    n_threads = n_threads or default_threads()
+    for name in names[:-1]:
+        try:
+            return ENGINES[name](path, n_context=n_context, n_threads=n_threads, on_progress=on_progress)
+        except EngineUnavailable as error:
+            logger.warning("the engine %s is not available: %s", name, error)
+    return ENGINES[names[-1]](path, n_context=n_context, n_threads=n_threads, on_progress=on_progress)
+
+
+def default_threads() -> int:
+    """One less than the cores that this process may use, and at least one: the editor wants a core for itself."""
+    return max(1, _n_cores() - 1)
+
+
+def _n_cores() -> int:
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, _n_cores_in_container() or allowed)
+
+
+def _n_cores_in_container(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
+    """A container may be given the time of two cores while it sees all sixty-four."""
+    try:
+        quota, period = cpu_max.read_text().split()
+        return max(1, round(int(quota) / int(period)))
+    except (OSError, ValueError):  # no limit reads "max"
+        return None
