@@ -1,0 +1,142 @@
+"""What the code around an offset is: the only package that knows tree-sitter.
+
+`Syntax` follows one document's edits; `Tree` answers questions about one of its texts. The parser never sees the text
+itself but one ASCII character for each of its characters, so that its byte offsets are our offsets in any script, and
+lone surrogates and half emoji cannot upset it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+from functools import cache
+from time import perf_counter
+
+import tree_sitter
+
+from lsp_server.languages import LANGUAGES, language, language_of
+from lsp_server.syntax.tree import Definition, Kind, Tree
+from lsp_server.text import Span
+
+__all__ = ["Definition", "Kind", "Syntax", "Tree", "language_of", "missing_grammars"]
+
+MAX_CHARS = 2_000_000  # beyond, a first parse takes about half a second, and the indentation has to do
+PARSE_S = 1.0  # text that is not what its name says can take far longer than its size tells
+REST_S = 30.0  # before another attempt at such a text
+QUICK_S = 0.002  # a parse that took longer is put off while somebody waits
+STALE_CHARS = 2_000  # but not past this much of new text
+CHUNK = 16_384  # characters handed to the parser at a time
+
+
+class Syntax:
+    """The syntax of one document that is being edited. Not for several threads."""
+
+    def __init__(self, language_id: str) -> None:
+        self.language = language(language_id)
+        grammar = _grammar(self.language.package, self.language.function)
+        self._parser = tree_sitter.Parser(grammar) if grammar else None
+        self._tree: tree_sitter.Tree | None = None
+        self._stale: Span | None = None  # what was edited since the last parse
+        self._parse_s = 0.0  # what that took
+        self._rest_until = 0.0
+        self._row = (0, 0)  # an offset and its row, near the last edit
+
+    def edit(self, old_text: str, start: int, end: int, new_text: str) -> None:
+        """`new_text` takes the place of `old_text[start:end]`. Cheap: nothing is parsed."""
+        if end - start == len(old_text):
+            self._tree, self._rest_until = None, 0.0
+        if self._tree is None:
+            return
+        at = self._point(old_text, start)
+        old_end, new_end = _advance(at, old_text[start:end]), _advance(at, new_text)
+        self._tree.edit(start, end, start + len(new_text), at, old_end, new_end)
+        self._row = (start, at[0])
+        low, high = self._stale or (start, end)
+        self._stale = min(low, start), max(high, end) + len(new_text) - (end - start)
+
+    def parse(self, text: str) -> Tree | None:
+        """The syntax of `text`, which holds all edits so far; None where there is no grammar or it takes too long.
+
+        In a long document a parse costs milliseconds for a single character, so after a small edit the tree before
+        it, moved along, is good enough for an answer; `settle` makes up for it.
+        """
+        n_stale = self._stale[1] - self._stale[0] if self._stale else 0
+        if self._tree is None or n_stale > STALE_CHARS or (self._stale and self._parse_s <= QUICK_S):
+            self._parse(text)
+        return Tree(text, self._tree.copy(), self.language) if self._tree else None
+
+    def settle(self, text: str) -> None:
+        """Parse what was put off, while nobody waits."""
+        if self._tree is None or self._stale:
+            self._parse(text)
+
+    def _parse(self, text: str) -> None:
+        start = perf_counter()
+        if self._parser is None or len(text) > MAX_CHARS or start < self._rest_until:
+            self._tree = None
+            return
+        if self._tree is None:
+            self._row = (0, 0)
+        self._tree = _parsed(self._parser, text, self._tree, start + PARSE_S)
+        self._stale, self._parse_s = None, perf_counter() - start
+        self._rest_until = start + REST_S if self._tree is None else 0.0
+
+    def _point(self, text: str, offset: int) -> tuple[int, int]:
+        """Row and column, where only "\\n" ends a row; counted from the row of the last edit."""
+        known, row = self._row
+        row += text.count("\n", known, offset) - text.count("\n", offset, known)
+        return row, offset - (text.rfind("\n", 0, offset) + 1)
+
+
+def _parsed(
+    parser: tree_sitter.Parser, text: str, before: tree_sitter.Tree | None, deadline: float
+) -> tree_sitter.Tree | None:
+    """The new tree, or None at the deadline. Only what the edits touched is read again."""
+
+    def read(offset: int, _: object) -> bytes:
+        return text[offset : offset + CHUNK].encode("ascii", "infill-ls.letters")
+
+    def is_late(_offset: int, _has_error: bool) -> bool:
+        return perf_counter() > deadline
+
+    try:
+        if before:
+            return parser.parse(read, before, progress_callback=is_late)
+        return parser.parse(read, progress_callback=is_late)
+    except ValueError:
+        parser.reset()  # or the next parse would go on where this one was given up
+        return None
+
+
+def _stand_ins(error: UnicodeError) -> tuple[str, int]:
+    """A letter for each character that is not ASCII, so that names stay names, and a space for each space."""
+    assert isinstance(error, UnicodeEncodeError)
+    characters = error.object[error.start : error.end]
+    return "".join(" " if char.isspace() or char == "\ufeff" else "x" for char in characters), error.end
+
+
+codecs.register_error("infill-ls.letters", _stand_ins)
+
+
+def _advance(point: tuple[int, int], text: str) -> tuple[int, int]:
+    """The row and column behind `text`, put at `point`."""
+    n_rows = text.count("\n")
+    return (point[0] + n_rows, len(text) - text.rfind("\n") - 1) if n_rows else (point[0], point[1] + len(text))
+
+
+def missing_grammars() -> tuple[str, ...]:
+    """The wheels that should be installed and are not."""
+    wanted = sorted({(row.package, row.function) for row in LANGUAGES.values()})
+    return tuple(package.replace("_", "-") for package, function in wanted if _grammar(package, function) is None)
+
+
+@cache
+def _grammar(package: str, function: str) -> tree_sitter.Language | None:
+    """Imported when a document first needs it; None where there is none, or it is not installed."""
+    if not package:
+        return None
+    try:
+        module = importlib.import_module(package)
+    except ImportError:
+        return None
+    return tree_sitter.Language(getattr(module, function)())
