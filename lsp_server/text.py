@@ -125,14 +125,19 @@ def last_code(text: str, offset: int) -> int:
     return 0
 
 
-def line_bounds(text: str, offset: int) -> Span:
-    """Where the line around `offset` starts, and where it ends, before its line end."""
+def line_start(text: str, offset: int) -> int:
+    """Where the line around `offset` starts."""
     if text[offset - 1 : offset + 1] == "\r\n":
         offset -= 1
     start = text.rfind("\n", 0, offset) + 1
-    start = max(start, text.rfind("\r", start, offset) + 1)
-    end = _found(text.find("\n", offset), len(text))
-    return start, _found(text.find("\r", offset, end), end)
+    return max(start, text.rfind("\r", start, offset) + 1)
+
+
+def line_bounds(text: str, offset: int) -> Span:
+    """Where the line around `offset` starts, and where it ends, before its line end."""
+    start = line_start(text, offset)
+    end = _found(text.find("\n", max(offset - 1, start)), len(text))
+    return start, _found(text.find("\r", start, end), end)
 
 
 def next_line(text: str, offset: int) -> int:
@@ -154,9 +159,9 @@ def lines_of(text: str, start: int, end: int) -> Iterator[Span]:
 
 def lines_above(text: str, offset: int) -> Iterator[Span]:
     """The bounds, line ends included, of the lines above the one at `offset`, the nearest first."""
-    end = line_bounds(text, offset)[0]
+    end = line_start(text, offset)
     while end > 0:
-        start = line_bounds(text, end - 1)[0]
+        start = line_start(text, end - 1)
         yield start, end
         end = start
 

@@ -1,4 +1,4 @@
-"""What many tests share: the model in the package, loaded once."""
+"""What many tests share: the model in the package, loaded once, and a server that runs it for all who connect."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lsp_server.assemble import load_engine
 from lsp_server.models.packaged import packaged_model
 from lsp_server.pipeline import Engine
 from lsp_server.settings import Settings
+from tests.wire import Connection, Server, port_of
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,28 @@ def engine() -> Iterator[Engine]:
     loaded = load_engine(Settings())
     yield loaded
     loaded.backend.close()
+
+
+@pytest.fixture(scope="session")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a server that finds nobody's settings, and leaves its log where nobody minds."""
+    home = tmp_path_factory.mktemp("home")
+    return {"XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
+
+
+@pytest.fixture(scope="session")
+def tcp(env: dict[str, str]) -> Iterator[Server]:
+    """One process with the model loaded, for all tests that can share it."""
+    server = Server("--tcp", "127.0.0.1:0", env=env)
+    with Connection(port_of(server)) as first:
+        first.initialize()
+        assert first.is_ready()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def editor(tcp: Server) -> Iterator[Connection]:
+    """A connection to it on which nothing has been said yet: an editor of its own."""
+    with Connection(port_of(tcp)) as connection:
+        yield connection

@@ -250,6 +250,7 @@ def test_a_damaged_header_is_refused(tmp_path, content, sentence):
         ({"llama__context_length": "long"}, "does not say how much it can read"),
         ({"llama__attention__head_count": 0}, "llama.attention.head_count is not a positive number"),
         ({"llama__attention__head_count": [0, 0]}, "llama.attention.head_count is not a positive number"),
+        ({"llama__block_count": 513}, "llama.block_count is 513"),
         ({"llama__embedding_length": "8"}, "llama.embedding_length is not a positive number"),
         ({"split__count": 2}, "is one part of a model"),
         ({"tokenizer__ggml__tokens": "a"}, "has no vocabulary"),

@@ -28,7 +28,7 @@ def test_nested_and_dotted_keys_mean_the_same():
         ({"suggest": {"maxTokens": "many"}}, "suggest.maxTokens: expected a whole number, got 'many'"),
         ({"suggest": {"maxTokens": True}}, "suggest.maxTokens: expected a whole number, got True"),
         ({"suggest": {"maxTokens": 0}}, "suggest.maxTokens: expected at least 1, got 0"),
-        ({"suggest": {"popup": "often"}}, "suggest.popup: expected \"auto\" or \"always\" or \"never\", got 'often'"),
+        ({"suggest": {"popup": "often"}}, 'suggest.popup: expected "auto" or "always" or "never", got \'often\''),
         ({"suggest": 3}, "suggest: expected a table of settings, got 3"),
         ([], "infill: expected a table of settings, got []"),
     ],

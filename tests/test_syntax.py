@@ -441,6 +441,7 @@ HARD_TEXTS = {
     "deep brackets": "x = " + "([" * 3_000,
     "deep blocks": "{" * 30_000 + "}" * 30_000,
     "one line": "x=[" + "1," * 50_000 + "]",
+    "only punctuation": ";;\n;\n,\n)\n}\n",
     "half a function": "def f(a, b\n    x = [\n  class A\n",
     "binary": bytes(range(256)).decode("latin-1") * 20,
 }

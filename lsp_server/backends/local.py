@@ -17,6 +17,10 @@ from lsp_server.inference.sampling import best
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import Event, FimPrompt, Limits, Piece, PromptEvaluated
 
+# A single token is computed by other routines than several, with slightly other logits: a prompt ends in at least two
+# at once, so that its answer does not depend on what was evaluated before.
+MIN_FRESH = 2
+
 T = TypeVar("T")
 
 
@@ -59,7 +63,7 @@ class LocalBackend:
         encode = self._tokenizer.encode
         ids = self._template.render(encode(prompt.prefix, opens=True), encode(prompt.suffix))
         start = perf_counter()
-        n_reused = min(_common_length(self._evaluated, ids), len(ids) - 1)  # one is left to get logits from
+        n_reused = max(0, min(_common_length(self._evaluated, ids), len(ids) - MIN_FRESH))
         self._rewind(n_reused)
         self._evaluate(ids[n_reused:], given_up)
         return PromptEvaluated(len(ids), n_reused, _ms_since(start))

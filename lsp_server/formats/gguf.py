@@ -34,6 +34,8 @@ MAX_ENTRIES = 1 << 16
 
 # llama.cpp divides by some of these before it looks at them.
 SIZES = ("embedding_length", "block_count", "attention.head_count")
+# And it ends the process where a model has more layers than this, which none has.
+MAX_LAYERS = 512
 
 STRING, ARRAY, BOOL = 8, 9, 7
 # Metadata type → how `struct` names it.
@@ -116,6 +118,9 @@ def _complaints(gguf: GgufFile) -> Iterator[str]:
     for size in SIZES:
         if not _is_size(gguf.metadata.get(f"{gguf.architecture}.{size}", 1)):
             yield f"is damaged ({gguf.architecture}.{size} is not a positive number); download it again"
+    n_layers = gguf.metadata.get(f"{gguf.architecture}.block_count", 1)
+    if isinstance(n_layers, int) and n_layers > MAX_LAYERS:
+        yield f"is damaged ({gguf.architecture}.block_count is {n_layers}); download it again"
     yield from _complaints_of_vocabulary(gguf.metadata)
 
 

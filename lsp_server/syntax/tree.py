@@ -115,7 +115,7 @@ class Tree:
         imports, constants = self.language.imports.split(), self.language.constants.split()
         spans: tuple[list[Span], list[Span]] = [], []
         for node in _top_level(self._root, n_most):
-            inner = node.named_child(0) if node.type == "expression_statement" else node
+            inner = _inside_statement(node)
             if inner.type in imports and self._n_lines(node) <= MAX_IMPORT_LINES:
                 spans[0].append((node.start_byte, node.end_byte))
             elif inner.type in constants and self._n_lines(node) <= MAX_CONSTANT_LINES and not self._unwrap(node):
@@ -200,7 +200,7 @@ class Tree:
 
     def _is_remark(self, node: tree_sitter.Node) -> bool:
         """A comment, or a text that stands for itself, as in Python."""
-        inner = node.named_child(0) if node.type == "expression_statement" and node.named_child_count else node
+        inner = _inside_statement(node)
         return bool(COMMENT.search(inner.type) or STRING.search(inner.type))
 
     def _n_lines(self, node: tree_sitter.Node) -> int:
@@ -212,6 +212,10 @@ class Tree:
 
 def _child_of(node: tree_sitter.Node, kinds: frozenset[str]) -> tree_sitter.Node | None:
     return next((child for child in reversed(node.named_children) if child.type in kinds), None)
+
+
+def _inside_statement(node: tree_sitter.Node) -> tree_sitter.Node:
+    return node.named_child(0) if node.type == "expression_statement" and node.named_child_count else node
 
 
 def _top_level(root: tree_sitter.Node, n_most: int) -> Iterator[tree_sitter.Node]:
