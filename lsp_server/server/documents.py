@@ -1,0 +1,119 @@
+"""The open files: text by the LSP's rules, syntax that follows each edit, and what the last request left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from lsp_server.syntax import Syntax, Tree
+from lsp_server.text import Document, Encoding
+from lsp_server.trace import Trace
+from lsp_server.values import Snapshot, Window
+
+logger = logging.getLogger(__name__)
+
+# A parse that was put off is made up for after so long without an edit, and after so many times what it takes: while it
+# runs, a key has to wait, which should be rare however long the file is.
+SETTLE_AFTER_S = 0.1
+SETTLE_AFTER_TIMES = 20
+
+
+class OpenDocument:
+    """One open file. Lives on the event loop's thread."""
+
+    def __init__(self, item: types.TextDocumentItem) -> None:
+        self.document = Document(item.uri, item.language_id, item.version, item.text)
+        self.path = to_fs_path(item.uri) or ""
+        self.is_known = True  # False: an edit could not be read, so our text is not the editor's
+        self.window: Window | None = None  # what the last request showed to the model
+        self.trace: Trace | None = None  # of the last request that was not taken back
+        self._syntax = Syntax(item.language_id)
+        self._settling: asyncio.TimerHandle | None = None
+        self._settle_s = 0.0  # what it took the last time
+        self._settle_soon()
+
+    def change(self, version: int, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: Encoding) -> None:
+        self.document.version = version
+        for change in changes:
+            if isinstance(change, types.TextDocumentContentChangePartial):
+                ends = change.range.start, change.range.end
+                start, end = sorted(self.offset_at(position, encoding) for position in ends)
+            else:
+                start, end = 0, len(self.document.text)
+                self.is_known = True
+            self._syntax.edit(self.document.text, start, end, change.text)
+            self.document.replace(start, end, change.text)
+        self._settle_soon()
+
+    def offset_at(self, position: types.Position, encoding: Encoding) -> int:
+        return self.document.offset_at(position.line, position.character, encoding)
+
+    def snapshot(self, offset: int, *, invoked: bool) -> Snapshot:
+        document = self.document
+        return Snapshot(
+            uri=document.uri,
+            path=self.path,
+            language_id=document.language_id,
+            version=document.version,
+            text=document.text,
+            offset=offset,
+            invoked=invoked,
+        )
+
+    def tree(self) -> Tree | None:
+        """The syntax of the text as it is now; later edits do not touch it."""
+        return self._syntax.parse(self.document.text)
+
+    def close(self) -> None:
+        if self._settling:
+            self._settling.cancel()
+
+    def _settle_soon(self) -> None:
+        self.close()
+        delay_s = max(SETTLE_AFTER_S, SETTLE_AFTER_TIMES * self._settle_s)
+        self._settling = asyncio.get_running_loop().call_later(delay_s, self._settle)
+
+    def _settle(self) -> None:
+        start = perf_counter()
+        self._syntax.settle(self.document.text)
+        self._settle_s = perf_counter() - start
+
+
+class Documents:
+    """What one editor has open, by URI."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, OpenDocument] = {}
+
+    def open(self, item: types.TextDocumentItem) -> None:
+        self.close(item.uri)
+        self._open[item.uri] = OpenDocument(item)
+
+    def change(self, params: types.DidChangeTextDocumentParams, encoding: Encoding) -> None:
+        if document := self._open.get(params.text_document.uri):
+            document.change(params.text_document.version, params.content_changes, encoding)
+        else:
+            logger.warning("an edit of a document that is not open was ignored")
+
+    def lose(self, uri: object) -> None:
+        """An edit could not be read: nothing is suggested in the document until the editor sends its whole text."""
+        if isinstance(uri, str) and (document := self._open.get(uri)):
+            document.is_known = False
+
+    def close(self, uri: str) -> None:
+        if document := self._open.pop(uri, None):
+            document.close()
+
+    def close_all(self) -> None:
+        for uri in list(self._open):
+            self.close(uri)
+
+    def get(self, uri: str) -> OpenDocument | None:
+        """None where it is not open, or where its text is not known any more."""
+        document = self._open.get(uri)
+        return document if document and document.is_known else None

@@ -1,0 +1,184 @@
+"""From a request to its answer: what is refused, what is waited for, and what takes the place of what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lsprotocol import types
+
+from lsp_server.errors import EngineError
+from lsp_server.pipeline import Answer, Engine, complete
+from lsp_server.server.documents import OpenDocument
+from lsp_server.server.protocol import Later, MsgId
+from lsp_server.server.render import Cursor, Edit, inline_item, popup_item
+from lsp_server.server.session import Session
+from lsp_server.settings import Settings
+from lsp_server.syntax import Tree
+from lsp_server.text import dominant_eol
+from lsp_server.trace import Trace
+from lsp_server.values import Limits, Reason, Snapshot
+
+LOADING_S = 3.0  # that somebody who asked by hand waits for the model
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with the document as it stood when it came."""
+
+    method: str
+    open: OpenDocument
+    snapshot: Snapshot
+    tree: Tree | None
+    cursor: Cursor
+
+
+class Suggester:
+    """Answers one editor. A newer request of the same kind for a document takes the place of the older one."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._latest: dict[tuple[str, str], MsgId] = {}
+
+    def inline(self, params: types.InlineCompletionParams) -> object:
+        """The result of textDocument/inlineCompletion, or what will find it."""
+        invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+        is_off = not (invoked or self._session.settings.suggest.enabled)
+        selected = params.context.selected_completion_info
+        return self._begin(
+            types.TEXT_DOCUMENT_INLINE_COMPLETION, params, invoked, is_off, partial(self._inline_list, selected)
+        )
+
+    def popup(self, params: types.CompletionParams) -> object:
+        """The result of textDocument/completion, or what will find it.
+
+        Editors say "invoked" while one types a word as well as when one asks by hand, so here "off" means off.
+        """
+        suggest = self._session.settings.suggest
+        is_off = suggest.popup == "never" or not suggest.enabled
+        kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
+        invoked = kind is types.CompletionTriggerKind.Invoked
+        return self._begin(types.TEXT_DOCUMENT_COMPLETION, params, invoked, is_off, self._popup_list)
+
+    def drop(self, uri: str) -> None:
+        """Answer what is still asked for a document: it is closed."""
+        for method in EMPTY:
+            self._supersede(method, uri)
+
+    def _begin(
+        self,
+        method: str,
+        params: types.InlineCompletionParams | types.CompletionParams,
+        invoked: bool,
+        is_off: bool,
+        rendered: Callable[[Asked, Edit], object],
+    ) -> object:
+        uri = params.text_document.uri
+        self._supersede(method, uri)
+        document = self._session.documents.get(uri)
+        if document is None:
+            logger.warning("%s for a document that is not open, or not known any more", method)
+            return EMPTY[method]
+        if is_off:
+            return self._refused(method, document, Reason.DISABLED)
+        asked = self._asked(method, document, params.position, invoked)
+        if self._session.protocol.current_id is not None:
+            self._latest[method, uri] = self._session.protocol.current_id
+        later: Later = partial(self._answer, asked, rendered)
+        return later
+
+    def _asked(self, method: str, document: OpenDocument, position: types.Position, invoked: bool) -> Asked:
+        offset = document.offset_at(position, self._session.encoding)
+        snapshot = document.snapshot(offset, invoked=invoked)
+        line, _ = document.document.position_at(offset, "utf-32")
+        return Asked(method, document, snapshot, document.tree(), Cursor.of(snapshot, line, self._session.encoding))
+
+    async def _answer(self, asked: Asked, rendered: Callable[[Asked, Edit], object]) -> object:
+        engine = await self._engine(asked.snapshot.invoked)
+        if engine is None:
+            reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
+            return self._refused(asked.method, asked.open, reason)
+        try:
+            limited = with_limits(engine, self._session.settings)
+            answer = await complete(limited, asked.snapshot, asked.tree, asked.open.window)
+        except EngineError as error:
+            self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
+            return self._refused(asked.method, asked.open, Reason.BACKEND_FAILED)
+        self._remember(asked, answer)
+        if answer.completion is None:
+            return EMPTY[asked.method]
+        return rendered(asked, Edit.of(answer.completion, asked.snapshot, asked.cursor))
+
+    async def _engine(self, invoked: bool) -> Engine | None:
+        model = self._session.model
+        if model.engine is None:
+            self._session.load_model()
+        if model.is_loading and invoked:
+            await model.settled(LOADING_S)
+        return model.engine
+
+    def _inline_list(self, selected: types.SelectedCompletionInfo | None, asked: Asked, edit: Edit) -> object:
+        item = inline_item(edit, asked.cursor, dominant_eol(asked.snapshot.text), self._session.client, selected)
+        if item is None:
+            logger.info("the suggestion does not begin with the entry selected in the popup")
+        return types.InlineCompletionList([item] if item else [])
+
+    def _popup_list(self, asked: Asked, edit: Edit) -> object:
+        eol = dominant_eol(asked.snapshot.text)
+        language_id = asked.snapshot.language_id
+        item = popup_item(edit, asked.cursor, eol, language_id, _likes_markdown(self._session.capabilities))
+        return types.CompletionList(is_incomplete=True, items=[item])
+
+    def _supersede(self, method: str, uri: str) -> None:
+        older = self._latest.pop((method, uri), None)
+        if older is not None and self._session.protocol.answer(older, EMPTY[method]):
+            logger.info("%s %s", method, Reason.SUPERSEDED.code)
+
+    def _refused(self, method: str, document: OpenDocument, reason: Reason) -> object:
+        self._keep(method, Trace(empty_because=reason), document)
+        return EMPTY[method]
+
+    def _remember(self, asked: Asked, answer: Answer) -> None:
+        """For the next request, whose window keeps this one's cut points, and for who asks why."""
+        if answer.trace.context:
+            asked.open.window = answer.trace.context.window
+        self._keep(asked.method, answer.trace, asked.open)
+
+    def _keep(self, method: str, trace: Trace, document: OpenDocument) -> None:
+        document.trace = trace
+        # Written down when the answer is on its way: a line in two logs takes longer than making the answer.
+        asyncio.get_running_loop().call_soon(self._log, method, trace.summary(), trace.elapsed_ms())
+
+    def _log(self, method: str, summary: str, elapsed_ms: float) -> None:
+        logger.info("%s %s", method, summary)
+        self._session.tell_trace(f"{method} {elapsed_ms:.0f} ms", summary)
+
+
+EMPTY: dict[str, object] = {
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionList([]),
+    # Incomplete: the next key may well bring a suggestion.
+    types.TEXT_DOCUMENT_COMPLETION: types.CompletionList(is_incomplete=True, items=[]),
+}
+
+
+def with_limits(engine: Engine, settings: Settings) -> Engine:
+    """The engine with the limits of one session, which may have changed since the model was loaded.
+
+    The window is for the prompt and the new tokens together, so what the one gets the other gives.
+    """
+    limits = Limits(settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
+    if limits == engine.limits:
+        return engine
+    n_prompt_tokens = engine.budget.n_tokens + engine.limits.max_tokens - limits.max_tokens
+    return replace(engine, limits=limits, budget=replace(engine.budget, n_tokens=n_prompt_tokens))
+
+
+def _likes_markdown(capabilities: types.ClientCapabilities) -> bool:
+    completion = capabilities.text_document and capabilities.text_document.completion
+    item = completion and completion.completion_item
+    return bool(item and types.MarkupKind.Markdown in (item.documentation_format or ()))
