@@ -69,7 +69,8 @@ class Document:
         start, end = sorted(min(max(offset, 0), len(self.text)) for offset in (start, end))
         # Whether a line starts somewhere depends on the characters on both sides, so the edges count as changed.
         first, last = max(self._find(start, bisect_left), 1), self._find(end, bisect_right)
-        self.text = self.text[:start] + new_text + self.text[end:]
+        # In one go: each `+` would copy a long text once more.
+        self.text = f"{self.text[:start]}{new_text}{self.text[end:]}"
         starts = list(_line_starts(self.text, max(start, 1), start + len(new_text)))
         self._pend_from(last)
         self._starts[first:last] = starts

@@ -129,7 +129,7 @@ class CodeContext:
     path: str
     line_prefix: str      # the line left of the cursor
     line_suffix: str      # and right of it, without the line end
-    below: str            # the document below the cursor's line
+    below: str            # what stands below the cursor's line, as far as anybody looks; line ends are "\n"
     shape: Shape
     refusal: Reason | None    # why shape is NOTHING
     block_indent: str     # the block at the cursor lasts while lines are indented at least like this

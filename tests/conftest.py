@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +36,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def tcp(env: dict[str, str]) -> Iterator[Server]:
     """One process with the model loaded, for all tests that can share it."""
-    server = Server("--tcp", "127.0.0.1:0", env=env)
+    server = Server("--tcp", "127.0.0.1:0", "--clientProcessId", str(os.getpid()), env=env)
     with Connection(port_of(server)) as first:
         first.initialize()
         assert first.is_ready()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from lsp_server import __version__
 from lsp_server.server.clients import Client
 from lsp_server.server.configuration import Configuration, Sources, section_of
 from lsp_server.server.documents import Documents
@@ -37,7 +37,7 @@ class Session(LanguageServer):
     protocol: Protocol
 
     def __init__(self, sources: Sources, model: SharedModel, send: Callable[[str], None]) -> None:
-        super().__init__("infill-ls", _version(), protocol_cls=Protocol, converter_factory=shared_converter)
+        super().__init__("infill-ls", __version__, protocol_cls=Protocol, converter_factory=shared_converter)
         self.model = model
         self.configuration = Configuration(sources)
         self.documents = Documents()
@@ -142,10 +142,3 @@ class Session(LanguageServer):
         if now != self._status and self.wants_status:
             self.protocol.notify(STATUS, now)
         self._status = now
-
-
-def _version() -> str:
-    try:
-        return version("infill-ls")
-    except PackageNotFoundError:  # run from a checkout
-        return "0"
