@@ -427,6 +427,14 @@ def test_an_edit_below_the_window_leaves_it_as_it_is():
     assert not seen.recut and drawn(seen) == drawn(session.windows[0])
 
 
+def test_a_large_paste_is_not_counted_line_by_line(monkeypatch):
+    session = Typing(MIDDLE, 200)
+    counted: list[str] = []
+    monkeypatch.setitem(globals(), "count_words", lambda line: counted.append(line) or 5)
+    assert session.replace(session.offset, session.offset, "    value = 1\n" * 5_000).recut
+    assert len(counted) < 500
+
+
 def test_an_edit_within_the_lines_below_is_seen():
     session = Typing(MIDDLE, 200)
     place = session.text.index("return value", session.offset)

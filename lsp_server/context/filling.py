@@ -12,7 +12,7 @@ from lsp_server.text import (
     Span,
     indent_of,
     is_blank,
-    line_bounds,
+    line_start,
     lines_above,
     lines_below,
     lines_of,
@@ -24,7 +24,8 @@ from lsp_server.values import Excerpt
 CHARS_PER_TOKEN = 16  # hardly any line has longer tokens on average; beyond, it is not even counted
 WORD_CHARS = 20  # given up so that a line is not cut within a word
 FEW_LINES = 6  # given up so that the window ends between two statements
-MAX_BODY_LINES = 200  # up to the line that a line is nested in
+MAX_BODY_LINES = 100  # up to the line that a line is nested in
+N_BOUNDS = 8  # places tried for the window to end
 
 CountLine: TypeAlias = Callable[[str], int]
 
@@ -121,28 +122,27 @@ class Side:
 
     def _give_back(self, new: list[Span]) -> None:
         """Let the lines end between two statements, where the code is nested least, if that is not far."""
-        starts = [at for at, span in enumerate(new) if self._starts_statement(span)]
-        anchored = [at for at in starts if self._header_is_kept(new[at], new)]
-        for bounds, n_lines in (
-            (anchored, max(len(new) // 3, FEW_LINES)),
-            (anchored, len(new) // 2),
-            (starts, max(len(new) // 3, FEW_LINES)),
+        for n_lines, is_bound in (
+            (max(len(new) // 3, FEW_LINES), self._is_anchored),
+            (len(new) // 2, self._is_anchored),
+            (max(len(new) // 3, FEW_LINES), self._starts_statement),
         ):
-            far = [at for at in bounds if at >= len(new) - n_lines]
-            if far:
-                best = min(far, key=lambda at: (self._indent(new[at]), -at))
-                self._drop(new[best + self.upward :])
-                return
+            far = range(max(len(new) - n_lines, 0), len(new))
+            for at in sorted(far, key=lambda at: (self._indent(new[at]), -at))[:N_BOUNDS]:
+                if is_bound(new[at], new):
+                    self._drop(new[at + self.upward :])
+                    return
 
-    def _starts_statement(self, span: Span) -> bool:
+    def _starts_statement(self, span: Span, _new: list[Span]) -> bool:
         line = self._line(span)
         return not is_blank(line) and not closes_block(line) and self.place.starts_statement(span[0])
 
-    def _header_is_kept(self, span: Span, new: list[Span]) -> bool:
+    def _is_anchored(self, span: Span, new: list[Span]) -> bool:
         """Without the line that it is nested in, a line would seem to belong to what is kept above it."""
         indent = self._indent(span)
-        if not self.upward or indent == 0:
-            return True
+        starts = self._starts_statement(span, new)
+        if not (starts and self.upward and indent):
+            return starts
         above = islice(lines_above(self.text, span[0]), MAX_BODY_LINES)
         header = next((line for line in above if self._is_shallower(line, indent)), None)
         return header in self.costs and header not in new
@@ -167,7 +167,7 @@ class Side:
         return self.text[span[0] : span[1]]
 
     def _take_line_at_cursor(self) -> None:
-        start, end = line_bounds(self.text, self.offset)[0], next_line(self.text, self.offset)
+        start, end = line_start(self.text, self.offset), next_line(self.text, self.offset)
         line = (start, self.offset) if self.upward else (self.offset, end)
         cost = self._count(line, self.room)
         if cost > self.room:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from lsp_server.languages import Language, opens_block
 from lsp_server.syntax import Definition
-from lsp_server.text import Span, indent_of, is_blank, line_bounds, lines_above, lines_below
+from lsp_server.text import Span, indent_of, is_blank, line_bounds, line_start, lines_above, lines_below
 
 N_LINES = 300  # looked at in each direction
 N_COLUMNS = 400  # of each, since a line may be a whole file
@@ -49,11 +49,11 @@ class Indentation:
 
     def kind_at(self, offset: int) -> Literal["code", "comment", "string"]:
         comment = self.language.comment
-        start, _ = line_bounds(self._text, offset)
+        start = line_start(self._text, offset)
         return "comment" if comment and self._beginning(start, offset).lstrip().startswith(comment) else "code"
 
     def opens_block_before(self, offset: int) -> bool:
-        start, _ = line_bounds(self._text, offset)
+        start = line_start(self._text, offset)
         comment = self.language.comment
         code = self._text[start:offset].split(f" {comment}")[0] if comment else self._text[start:offset]
         return self.kind_at(offset) == "code" and opens_block(self.language, code)
@@ -71,7 +71,7 @@ class Indentation:
     def siblings(self, offset: int, n_most: int) -> tuple[list[Definition], list[Definition]]:
         functions = (found for found in self.enclosing_definitions(offset) if found.kind == "function")
         inner = next(functions, Definition("function", offset, offset, offset))
-        width = self._width(line_bounds(self._text, inner.start)[0])
+        width = self._width(line_start(self._text, inner.start))
         above = self._headers_at(width, lines_above(self._text, inner.start))
         below = self._headers_at(width, lines_below(self._text, inner.end))
         return list(islice(above, n_most)), list(islice(below, n_most))
@@ -110,11 +110,11 @@ class Indentation:
         found = _DEFINITION.search(self._beginning(start))
         kind: Literal["function", "class"] = "class" if found and found["of_class"] else "function"
         end = line_bounds(self._text, offset)[1]
-        for line_start, _ in islice(lines_below(self._text, offset), N_LINES):
-            line = self._beginning(line_start)
-            is_inside = is_blank(line) or self._width(line_start) > self._width(start)
+        for below, _ in islice(lines_below(self._text, offset), N_LINES):
+            line = self._beginning(below)
+            is_inside = is_blank(line) or self._width(below) > self._width(start)
             if not is_blank(line) and (is_inside or closes_block(line)):
-                end = line_bounds(self._text, line_start)[1]
+                end = line_bounds(self._text, below)[1]
             if not is_inside:
                 break
         return Definition(kind, start, line_bounds(self._text, start)[1], end)

@@ -16,7 +16,16 @@ from dataclasses import dataclass, replace
 from lsp_server.context.filling import CHARS_PER_TOKEN, CountLine, Header, Place, Side, Wish
 from lsp_server.context.scopes import Indentation, Scopes, closes_block
 from lsp_server.syntax import Definition
-from lsp_server.text import Span, indent_of, is_blank, line_bounds, lines_of, next_line, with_plain_line_ends
+from lsp_server.text import (
+    Span,
+    indent_of,
+    is_blank,
+    line_bounds,
+    line_start,
+    lines_of,
+    next_line,
+    with_plain_line_ends,
+)
 from lsp_server.values import Excerpt, Window
 
 SLACK = 0.15  # of the budget, left free by a fresh cut
@@ -82,9 +91,9 @@ def _window(place: Place, above: Side, below: Side) -> Window:
 def _wishes_above(place: Place, scopes: Scopes) -> Iterator[Wish]:
     text, offset = place.text, place.offset
     enclosing = _enclosing(text, offset, scopes)
-    yield Wish(until=_line_start(text, scopes.statement_at(offset)[0]))
+    yield Wish(until=line_start(text, scopes.statement_at(offset)[0]))
     for function in (found for found in enclosing if found.kind == "function"):
-        yield Wish([_header(text, function)], until=_line_start(text, function.start))
+        yield Wish([_header(text, function)], until=line_start(text, function.start))
     imports, constants = scopes.preamble(N_FIRST_MEMBERS)
     yield Wish([Header((_whole_lines(text, *span),)) for span in imports + constants], SHARE)
     yield Wish([_header(text, found) for found in enclosing if found.kind == "class"], SHARE)
@@ -108,14 +117,14 @@ def _wishes_below(place: Place, scopes: Scopes) -> Iterator[Wish]:
 def _enclosing(text: str, offset: int, scopes: Scopes) -> tuple[Definition, ...]:
     """In half-written code the grammar may find nothing where the indentation shows something."""
     found = scopes.enclosing_definitions(offset)
-    is_indented = text[_line_start(text, offset) : offset + 1][:1] in (" ", "\t")
+    is_indented = text[line_start(text, offset) : offset + 1][:1] in (" ", "\t")
     return found or (Indentation(text, scopes.language).enclosing_definitions(offset) if is_indented else ())
 
 
 def _header(text: str, definition: Definition) -> Header:
     """With the blank line above it, so that what stands together in the window looks as code does."""
     start, end = _whole_lines(text, definition.start, definition.header_end)
-    above = _line_start(text, max(start - 1, 0))
+    above = line_start(text, max(start - 1, 0))
     return Header(((above if is_blank(text[above:start]) else start, end),))
 
 
@@ -125,7 +134,7 @@ def _elided(text: str, definition: Definition, scopes: Scopes) -> Header:
     end = next_line(text, max(definition.end - 1, start))
     if end <= header_end:
         return Header(((start, header_end),))
-    last = (_line_start(text, definition.end - 1), end)
+    last = (line_start(text, definition.end - 1), end)
     if closes_block(text[slice(*last)]):
         return Header(((start, header_end), last))
     stand_in = scopes.language.stand_in
@@ -135,7 +144,8 @@ def _elided(text: str, definition: Definition, scopes: Scopes) -> Header:
 
 
 def _starts_statement(text: str, start: int, scopes: Scopes) -> bool:
-    return scopes.statement_at(start + len(indent_of(text[slice(*line_bounds(text, start))])))[0] >= start
+    indent = indent_of(text[start : next_line(text, start)])
+    return scopes.statement_at(start + len(indent))[0] >= start
 
 
 def _kept(place: Place, scopes: Scopes, budget: WindowBudget, previous: Window) -> Window | None:
@@ -148,6 +158,8 @@ def _kept(place: Place, scopes: Scopes, budget: WindowBudget, previous: Window) 
     if moved is None:
         return None
     before, after = moved
+    if sum(excerpt.end - excerpt.start for excerpt in before + after) > budget.n_tokens * CHARS_PER_TOKEN:
+        return None  # something large was pasted; not even counted
     n_prefix, n_suffix = _n_tokens(text, before, place.count_line), _n_tokens(text, after, place.count_line)
     is_thin = before[-1].start > 0 and n_prefix < THIN * budget.prefix_share * budget.n_tokens
     if is_thin or n_prefix + n_suffix > budget.n_tokens:
@@ -190,8 +202,4 @@ def _render(text: str, excerpts: Iterable[Excerpt]) -> str:
 
 
 def _whole_lines(text: str, start: int, end: int) -> Span:
-    return _line_start(text, start), next_line(text, max(end - 1, start))
-
-
-def _line_start(text: str, offset: int) -> int:
-    return line_bounds(text, offset)[0]
+    return line_start(text, start), next_line(text, max(end - 1, start))

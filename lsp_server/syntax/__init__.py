@@ -23,7 +23,8 @@ __all__ = ["Definition", "Kind", "Syntax", "Tree", "language_of", "missing_gramm
 MAX_CHARS = 2_000_000  # beyond, a first parse takes about half a second, and the indentation has to do
 PARSE_S = 1.0  # text that is not what its name says can take far longer than its size tells
 REST_S = 30.0  # before another attempt at such a text
-QUICK_S = 0.002  # a parse that took longer is put off while somebody waits
+QUICK_S = 0.002  # a parse that takes longer is put off while somebody waits
+REPARSE_SHARE = 1 / 16  # of what the first parse took, for one edit: as measured
 STALE_CHARS = 2_000  # but not past this much of new text
 CHUNK = 16_384  # characters handed to the parser at a time
 
@@ -37,7 +38,7 @@ class Syntax:
         self._parser = tree_sitter.Parser(grammar) if grammar else None
         self._tree: tree_sitter.Tree | None = None
         self._stale: Span | None = None  # what was edited since the last parse
-        self._parse_s = 0.0  # what that took
+        self._reparse_s = 0.0  # what the next one is thought to take
         self._rest_until = 0.0
         self._row = (0, 0)  # an offset and its row, near the last edit
 
@@ -61,7 +62,7 @@ class Syntax:
         it, moved along, is good enough for an answer; `settle` makes up for it.
         """
         n_stale = self._stale[1] - self._stale[0] if self._stale else 0
-        if self._tree is None or n_stale > STALE_CHARS or (self._stale and self._parse_s <= QUICK_S):
+        if self._tree is None or n_stale > STALE_CHARS or (self._stale and self._reparse_s <= QUICK_S):
             self._parse(text)
         return Tree(text, self._tree.copy(), self.language) if self._tree else None
 
@@ -75,11 +76,14 @@ class Syntax:
         if self._parser is None or len(text) > MAX_CHARS or start < self._rest_until:
             self._tree = None
             return
-        if self._tree is None:
-            self._row = (0, 0)
+        is_first = self._tree is None
         self._tree = _parsed(self._parser, text, self._tree, start + PARSE_S)
-        self._stale, self._parse_s = None, perf_counter() - start
-        self._rest_until = start + REST_S if self._tree is None else 0.0
+        self._stale, self._rest_until = None, start + REST_S if self._tree is None else 0.0
+        taken_s = perf_counter() - start
+        if is_first:
+            self._row, self._reparse_s = (0, 0), taken_s * REPARSE_SHARE
+        else:  # one quick parse among slow ones does not make the next one quick
+            self._reparse_s = max(taken_s, 0.8 * self._reparse_s)
 
     def _point(self, text: str, offset: int) -> tuple[int, int]:
         """Row and column, where only "\\n" ends a row; counted from the row of the last edit."""

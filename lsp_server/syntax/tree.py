@@ -21,7 +21,7 @@ from lsp_server.languages import (
     Language,
     opens_block,
 )
-from lsp_server.text import Span, is_blank, last_code, line_bounds
+from lsp_server.text import Span, is_blank, last_code, line_bounds, line_start
 
 Kind: TypeAlias = Literal["function", "class", "field"]
 
@@ -67,7 +67,7 @@ class Tree:
 
     def opens_block_before(self, offset: int) -> bool:
         """Does the line, left of `offset`, leave a block open? A comment behind the opener does not matter."""
-        start, _ = line_bounds(self._text, offset)
+        start = line_start(self._text, offset)
         end = start + len(self._text[start:offset].rstrip())
         comments = (node.start_byte for node in self._path(end) if COMMENT.search(node.type))
         end = min(next(comments, end), end)
@@ -158,9 +158,8 @@ class Tree:
         """In an indented language a body also goes on where the cursor is indented deeper than the header."""
         if offset < node.end_byte or not self.language.indented:
             return node.start_byte < offset < node.end_byte
-        line_start, _ = line_bounds(self._text, offset)
-        header_start, _ = line_bounds(self._text, node.start_byte)
-        return node.end_byte > line_start or offset - line_start > node.start_byte - header_start
+        here, header = line_start(self._text, offset), line_start(self._text, node.start_byte)
+        return node.end_byte > here or offset - here > node.start_byte - header
 
     def _definition(self, node: tree_sitter.Node, start: int) -> Definition:
         body = node.child_by_field_name("body") or _child_of(node, CONTAINERS)
