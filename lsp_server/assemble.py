@@ -9,8 +9,8 @@ from lsp_server.backends.local import LocalBackend
 from lsp_server.context.window import WindowBudget
 from lsp_server.errors import SettingsError
 from lsp_server.fim import FimTemplate, recognise, stated_sentinels
-from lsp_server.formats.gguf import GgufFile, check_model, read_gguf
 from lsp_server.inference import open_model
+from lsp_server.models.files import CTRANSFORMERS, ModelFile, engine_of, read_model
 from lsp_server.models.notes import ModelNotes, notes_beside
 from lsp_server.models.packaged import packaged_model
 from lsp_server.pipeline import Engine, ModelInfo
@@ -32,25 +32,24 @@ def load_engine(settings: Settings, on_progress: Callable[[float], None] = no_pr
     `on_progress` is told fractions from 0 to 1. Raises EngineError or SettingsError, one sentence each.
     """
     path = Path(settings.model.path).expanduser() if settings.model.path else packaged_model()
-    gguf = read_gguf(path)
-    check_model(gguf)
+    file = read_model(path)
     notes = notes_beside(path)
-    tokenizer = Tokenizer.from_gguf(gguf.metadata)
-    template = _template(settings, gguf, notes, tokenizer)
+    tokenizer = Tokenizer.from_gguf(file.metadata)
+    template = _template(settings, file, notes, tokenizer)
     limits = Limits(settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
-    n_window = _window_tokens(settings, gguf, notes)
+    n_window = _window_tokens(settings, file, notes)
     n_prompt = _prompt_tokens(n_window, limits, settings)
     model = open_model(
         path,
-        n_context=min(n_prompt + limits.hard_max_tokens, gguf.context_length),
+        n_context=min(n_prompt + limits.hard_max_tokens, file.context_length),
         n_threads=settings.model.threads or None,
-        engine=settings.model.engine,
+        engine=_engine(settings, file),
         on_progress=on_progress,
     )
     info = ModelInfo(
         name=path.stem,
         path=str(path),
-        architecture=gguf.architecture,
+        architecture=file.architecture,
         family=template.family,
         order=template.order,
         engine=model.name,
@@ -62,23 +61,28 @@ def load_engine(settings: Settings, on_progress: Callable[[float], None] = no_pr
     return Engine(backend, tokenizer.count_line, WindowBudget(n_prompt - template.n_overhead), limits, info)
 
 
-def _template(settings: Settings, gguf: GgufFile, notes: ModelNotes, tokenizer: Tokenizer) -> FimTemplate:
+def _engine(settings: Settings, file: ModelFile) -> str:
+    """Legacy files have one engine; which of those for GGUF is best here, the engines know."""
+    return CTRANSFORMERS if engine_of(file) == CTRANSFORMERS else settings.model.engine
+
+
+def _template(settings: Settings, file: ModelFile, notes: ModelNotes, tokenizer: Tokenizer) -> FimTemplate:
     return recognise(
-        gguf.architecture,
-        str(gguf.metadata.get("general.name", "")),
+        file.architecture,
+        str(file.metadata.get("general.name", "")),
         tokenizer.id_of,
         tokenizer.n_vocab,
         family=settings.model.family or notes.family,
         order=settings.model.order or notes.order,
         bos_id=tokenizer.bos_id,
-        stated=stated_sentinels(gguf.metadata),
+        stated=stated_sentinels(file.metadata),
     )
 
 
-def _window_tokens(settings: Settings, gguf: GgufFile, notes: ModelNotes) -> int:
+def _window_tokens(settings: Settings, file: ModelFile, notes: ModelNotes) -> int:
     """Asked for, or trained for, or usual; and never more than the model can hold."""
     wanted = settings.model.windowTokens or notes.window_tokens or DEFAULT_WINDOW_TOKENS
-    return min(wanted, gguf.context_length)
+    return min(wanted, file.context_length)
 
 
 def _prompt_tokens(n_window: int, limits: Limits, settings: Settings) -> int:

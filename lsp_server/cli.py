@@ -10,6 +10,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from lsp_server import __version__
 from lsp_server import settings as settings_
@@ -78,9 +80,29 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(doctor, after_command=True)
     doctor.set_defaults(run=_doctor)
 
+    _add_models(commands)
+
     reference = commands.add_parser("settings", help="every setting, as a table", description=_settings.__doc__)
     reference.set_defaults(run=_settings)
     return parser
+
+
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser("models", help="find, download and look into models", description=_models_list.__doc__)
+    models.set_defaults(run=_models_list)
+    actions = models.add_subparsers(title="actions", metavar="")
+
+    actions.add_parser("list", help="the models that can be downloaded").set_defaults(run=_models_list)
+
+    pull = actions.add_parser("pull", help="download a model", description=_models_pull.__doc__)
+    pull.add_argument("name", metavar="NAME", help="as `infill-ls models list` shows it")
+    pull.add_argument("--folder", type=Path, metavar="FOLDER", help="instead of the user's cache")
+    pull.set_defaults(run=_models_pull)
+
+    inspect = actions.add_parser("inspect", help="what a model file holds", description=_models_inspect.__doc__)
+    inspect.add_argument("file", type=Path, metavar="FILE", help="a GGUF or legacy GGML file")
+    inspect.add_argument("--context", type=int, metavar="TOKENS", help="show the memory that this much context takes")
+    inspect.set_defaults(run=_models_inspect)
 
 
 def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
@@ -132,6 +154,33 @@ def _doctor(options: argparse.Namespace) -> int:
     from lsp_server import doctor
 
     return ENGINE_FAILED if doctor.examine(_settings_for(options), settings_.config_file()) else OK
+
+
+def _models_list(options: argparse.Namespace) -> int:
+    """Show the models that can be downloaded, and which of them are here."""
+    from lsp_server.models import catalogue, download
+
+    print(catalogue.listing(download.installed))
+    return OK
+
+
+def _models_pull(options: argparse.Namespace) -> int:
+    """Download a model into the user's cache; what an earlier try left is gone on with."""
+    from lsp_server.models import catalogue, download
+
+    entry = catalogue.find(options.name)
+    path = download.pull(entry, options.folder)
+    print(f"{entry.title} is at {path}\n{catalogue.next_step(entry, path)}")
+    return OK
+
+
+def _models_inspect(options: argparse.Namespace) -> int:
+    """Show what a model file holds, how it is prompted, what memory it takes, and what is wrong with a bad one."""
+    from lsp_server.models import inspect
+
+    found = inspect.inspect(options.file)
+    print(inspect.printed(found, options.context))
+    return ENGINE_FAILED if found.complaints else OK
 
 
 def _settings(options: argparse.Namespace) -> int:

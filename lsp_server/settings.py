@@ -41,7 +41,7 @@ class ModelSettings:
     windowTokens: int = option(
         0, "Tokens of prompt at most. 0: what the model was trained for, up to 2048.", user_only=True, at_least=0
     )
-    engine: Literal["auto", "llama.cpp", "llama-server"] = option(
+    engine: Literal["auto", "llama.cpp", "llama-server", "ctransformers"] = option(
         "auto", "What runs the model. llama-server is for platforms where llama.cpp's C API is missing.", user_only=True
     )
     threads: int = option(0, "Threads that compute. 0: one less than there are cores.", user_only=True, at_least=0)

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from lsp_server.errors import EngineUnavailable
 from lsp_server.inference.base import Inference
+from lsp_server.inference.ctransformers import Ctransformers
 from lsp_server.inference.llama_cpp import LlamaCpp
 from lsp_server.inference.llama_server import LlamaServer
 
 logger = logging.getLogger(__name__)
 
-# The setting model.engine → how it is loaded, the best first.
-ENGINES: dict[str, Callable[..., Inference]] = {LlamaCpp.name: LlamaCpp.load, LlamaServer.name: LlamaServer.load}
+# The setting model.engine → how it is loaded.
+ENGINES: dict[str, Callable[..., Inference]] = {
+    engine.name: engine.load for engine in (LlamaCpp, LlamaServer, Ctransformers)
+}
+# What is tried where nothing was chosen, the best first.
+TRIED = (LlamaCpp.name, LlamaServer.name)
 AUTO = "auto"
 
 
@@ -27,13 +32,13 @@ def open_model(
     engine: str = AUTO,
     on_progress: Callable[[float], None] | None = None,
 ) -> Inference:
-    """Load a GGUF model whose header has been checked; blocks for as long as that takes.
+    """Load a model whose header has been checked; blocks for as long as that takes.
 
     `n_context`: tokens that it must be able to hold. `n_threads`: None for `default_threads()`. `engine`: "llama.cpp",
-    "llama-server", or "auto" for the first of them that is available here. `on_progress` is told fractions from 0 to 1.
-    Raises EngineUnavailable, ModelFileError or EngineError.
+    "llama-server", "ctransformers", or "auto" for the first of the first two that is available here. `on_progress` is
+    told fractions from 0 to 1. Raises EngineUnavailable, ModelFileError or EngineError.
     """
-    names = list(ENGINES) if engine == AUTO else [engine]
+    names = TRIED if engine == AUTO else (engine,)
     n_threads = n_threads or default_threads()
     for name in names[:-1]:
         try:
