@@ -10,7 +10,8 @@ One request, one direction. Every stage takes plain frozen values (values.py) an
     postprocess/  → Completion, reconciled with what stands right of the cursor; or none, with a reason
     server/       → InlineCompletionList, with a Trace of every stage behind it (trace.py)
 
-There is one way to stop: closing the stream. A stopping rule, a limit, a newer request and `$/cancelRequest` all do that.
+There is one way to stop: closing the stream. A stopping rule, a limit, a newer request and `$/cancelRequest` all do
+that.
 
 Who may import whom, from the top down; never up, and not between two units of one line (tests/test_architecture.py):
 
@@ -26,11 +27,12 @@ Who may import whom, from the top down; never up, and not between two units of o
     settings  trace  text  languages   one parser of options; what happened and why; lines and columns by LSP's rules
     values  errors  toml
 
-Each third-party library has one door: pygls and lsprotocol in server/, tree-sitter in syntax.py, tokenizers in
-tokenization.py, numpy and xllamacpp in inference/, platformdirs in settings.py.
+Each third-party library has as few doors as can be, one for most: pygls and lsprotocol in server/, tree-sitter in
+syntax/, tokenizers in tokenization.py, numpy, xllamacpp and ctransformers in inference/, huggingface_hub in
+models/download.py. The whole table stands in tests/test_architecture.py.
 
-Deliberately absent: threads beside the one that computes and the one that reads stdin; anything that talks to the network
-on its own; policy in the editors' clients, which only ask, draw and accept.
+Deliberately absent: anything that talks to the network on its own; anything that runs on the event loop for longer than
+a keystroke may wait; policy in the editors' clients, which only ask, draw and accept.
 """
 
 __version__ = "0.1.0"

@@ -123,9 +123,11 @@ def _serve(options: argparse.Namespace) -> int:
     base, complaints = settings_.from_file(settings_.config_file())
     sources = server.Sources(base, complaints, _overrides(options))
     if options.tcp:
-        return server.run_tcp(*options.tcp, sources, options.clientProcessId)
+        host, port = options.tcp
+        return server.run_tcp(host, port, sources, options.clientProcessId)
     if options.ws:
-        return server.run_ws(*options.ws, sources, options.clientProcessId)
+        host, port = options.ws
+        return server.run_ws(host, port, sources, options.clientProcessId)
     return server.run_stdio(sources, options.clientProcessId)
 
 
