@@ -7,6 +7,7 @@ import codecs
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Event as Flag
 from time import perf_counter
 from typing import TypeVar
@@ -34,6 +35,7 @@ class LocalBackend:
         self._evaluated: list[int] = []  # the ids behind the engine's memory; touched on the worker only
         self._banned = sorted(tokenizer.control_ids - tokenizer.end_ids)
         self._ends = tokenizer.end_ids | template.end_ids
+        self._encode_suffix = lru_cache(8)(tokenizer.encode)  # stays the same while somebody types above it
         self._turn = asyncio.Lock()
         tokenizer.beginning_with(" ")  # builds its table now, not at the first keystroke that needs it
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
@@ -60,8 +62,8 @@ class LocalBackend:
         return await asyncio.get_running_loop().run_in_executor(self._worker, job)
 
     def _evaluate_prompt(self, prompt: FimPrompt, given_up: Flag) -> PromptEvaluated:
-        encode = self._tokenizer.encode
-        ids = self._template.render(encode(prompt.prefix, opens=True), encode(prompt.suffix))
+        prefix_ids = self._tokenizer.encode(prompt.prefix, opens=True)
+        ids = self._template.render(prefix_ids, self._encode_suffix(prompt.suffix))
         start = perf_counter()
         n_reused = max(0, min(_common_length(self._evaluated, ids), len(ids) - MIN_FRESH))
         self._rewind(n_reused)
