@@ -5,7 +5,7 @@ One request, one direction. Every stage takes plain frozen values (values.py) an
     server/       an LSP request → Snapshot: text, offset, version, taken before the first await
     context/      → CodeContext: one line or several, and the window of the file that the model sees
     prompt.py     → FimPrompt: segments, healed at the cursor, not yet rendered
-    backends/     → a stream of pieces: the model in this process (local.py)
+    backends/     → a stream of pieces: the model in this process (local.py), or a server, each by its dialect
     stopping/     looks at every piece and ends the stream the moment the suggestion is whole → Generation
     postprocess/  → Completion, reconciled with what stands right of the cursor; or none, with a reason
     server/       → InlineCompletionList, with a Trace of every stage behind it (trace.py)
@@ -24,12 +24,13 @@ Who may import whom, from the top down; never up, and not between two units of o
     inference                    ids in, logits out; knows no text
     tokenization  fim            text ↔ ids from the model file's own vocabulary; the table of FIM families
     formats  syntax              model files, checked before anything loads them; tree-sitter
-    settings  trace  text  languages   one parser of options; what happened and why; lines and columns by LSP's rules
+    settings  trace  text  languages  privacy   one parser of options; what happened and why; lines and columns by
+                                 the LSP's rules; the files that never leave the machine
     values  errors  toml
 
 Each third-party library has as few doors as can be, one for most: pygls and lsprotocol in server/, tree-sitter in
 syntax/, tokenizers in tokenization.py, numpy, xllamacpp and ctransformers in inference/, huggingface_hub in
-models/download.py. The whole table stands in tests/test_architecture.py.
+models/download.py, httpx in backends/. The whole table stands in tests/test_architecture.py.
 
 Deliberately absent: anything that talks to the network on its own; anything that runs on the event loop for longer than
 a keystroke may wait; policy in the editors' clients, which only ask, draw and accept.

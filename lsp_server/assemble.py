@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.local import LocalBackend
+from lsp_server.backends.standby import LocalModel, Standby
 from lsp_server.context.window import WindowBudget
 from lsp_server.errors import SettingsError
 from lsp_server.fim import FimTemplate, recognise, stated_sentinels
@@ -14,9 +17,12 @@ from lsp_server.models.files import CTRANSFORMERS, ModelFile, engine_of, read_mo
 from lsp_server.models.notes import ModelNotes, notes_beside
 from lsp_server.models.packaged import packaged_model
 from lsp_server.pipeline import Engine, ModelInfo
-from lsp_server.settings import Settings
+from lsp_server.privacy import NEVER_SENT
+from lsp_server.settings import ServerSettings, Settings
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import Limits
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_WINDOW_TOKENS = 2048
 MIN_PROMPT_TOKENS = 64
@@ -26,11 +32,72 @@ def no_progress(fraction: float) -> None:
     """For who does not care how far the loading is."""
 
 
-def load_engine(settings: Settings, on_progress: Callable[[float], None] = no_progress) -> Engine:
+def load_engine(
+    settings: Settings,
+    on_progress: Callable[[float], None] = no_progress,
+    tell: Callable[[str], None] = logger.warning,
+) -> Engine:
     """Check the model file, load it and put everything together; blocks for as long as that takes.
 
-    `on_progress` is told fractions from 0 to 1. Raises EngineError or SettingsError, one sentence each.
+    `on_progress` is told fractions from 0 to 1, and `tell` a sentence for each change of the model servers, on the loop
+    that asks them. Raises EngineError or SettingsError, one sentence each.
     """
+    return _remote_engine(settings, tell) if settings.backend.servers else _local_engine(settings, on_progress)
+
+
+def _remote_engine(settings: Settings, tell: Callable[[str], None]) -> Engine:
+    # The HTTP library takes a tenth of a second to import, which nobody should pay who does not use it.
+    from lsp_server.backends.connect import connect, token_counter
+    from lsp_server.backends.several import Several
+
+    endpoints = [_endpoint(server) for server in settings.backend.servers]
+    first = endpoints[0]
+    backends = [connect(endpoint) for endpoint in endpoints]
+    standby = Standby(lambda: _standby_model(settings)) if settings.backend.local else None
+    backend = Several(backends, standby=standby, hedges=settings.backend.hedge, tell=tell)
+    limits = Limits(settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
+    n_prompt = settings.backend.promptTokens
+    info = ModelInfo(
+        name=first.model or first.host,
+        path=", ".join(endpoint.name for endpoint in endpoints),
+        architecture="",
+        family=first.family,
+        order=first.order,
+        engine=f"{first.dialect} ({backends[0].dialect.path})",
+        n_window_tokens=n_prompt + limits.max_tokens,
+        n_prompt_tokens=n_prompt,
+    )
+    never_sent = (*NEVER_SENT, *settings.backend.neverSend)
+    return Engine(backend, token_counter(first), WindowBudget(n_prompt), limits, info, never_sent)
+
+
+def _endpoint(server: ServerSettings) -> Endpoint:
+    return Endpoint(
+        url=server.url,
+        dialect=server.dialect,
+        model=server.model,
+        family=server.family,
+        order=server.order,
+        vocabulary=server.vocabulary,
+        role=server.role,
+        weight=server.weight,
+        token=server.token,
+        ca_file=server.caFile,
+        client_cert=server.clientCert,
+        client_key=server.clientKey,
+        proxy=server.proxy,
+        http2=server.http2,
+        connect_s=server.connectMs / 1000,
+        first_token_s=server.firstTokenMs / 1000,
+    )
+
+
+def _standby_model(settings: Settings) -> LocalModel:
+    engine = _local_engine(settings, no_progress)
+    return LocalModel(engine.backend, engine.count_line, engine.budget.n_tokens)
+
+
+def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> Engine:
     path = Path(settings.model.path).expanduser() if settings.model.path else packaged_model()
     file = read_model(path)
     notes = notes_beside(path)

@@ -110,6 +110,13 @@ def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False)
     default = argparse.SUPPRESS if after_command else None
     parser.add_argument("--model", default=default, metavar="FILE", help="a GGUF file instead of the configured model")
     parser.add_argument(
+        "--backend",
+        type=_server,
+        default=default,
+        metavar="URL[,KEY=VALUE...]",
+        help="a model server instead of a model in this process, as in http://gpu:8000,dialect=openai,family=starcoder",
+    )
+    parser.add_argument(
         "--log-level",
         choices=["error", "warning", "info", "debug"],
         default=default,
@@ -148,6 +155,8 @@ def _complete(options: argparse.Namespace) -> int:
         print(terminal.verdict(answer, engine.model, colours))
         if options.explain:
             print(terminal.explain(answer, engine.model, colours))
+            if answer.trace.prompt and (what_is_sent := getattr(engine.backend, "what_is_sent", None)):
+                print("sent to", *what_is_sent(answer.trace.prompt, engine.limits), sep="\n")
     return OK if answer.completion else NOTHING
 
 
@@ -202,8 +211,23 @@ def _settings_for(options: argparse.Namespace) -> Settings:
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:
-    given = {"model.path": options.model, "log.level": options.log_level}
+    given = {"model.path": options.model, "backend.servers": options.backend, "log.level": options.log_level}
+    if options.backend is not None:
+        given["backend.local"] = False  # who names a server wants to hear from that one
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _server(text: str) -> list[dict[str, object]]:
+    url, *pairs = text.split(",")
+    server: dict[str, object] = {"url": url}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(
+                f"expected URL,KEY=VALUE, as in http://gpu:8000,dialect=openai, got {pair!r}"
+            )
+        server[key] = value
+    return [server]
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +15,7 @@ import psutil
 
 from lsp_server import __version__
 from lsp_server.assemble import load_engine
+from lsp_server.backends import selftest
 from lsp_server.errors import InfillError
 from lsp_server.inference import default_threads, engine_version
 from lsp_server.pipeline import Engine, complete
@@ -63,6 +64,9 @@ def _findings(settings: Settings, config: Path) -> Iterator[Finding]:
     except InfillError as error:
         yield Finding("model", str(error), is_problem=True)
         return
+    if settings.backend.servers:
+        yield from _servers(settings)
+        return
     yield from _model(engine)
     try:
         yield _speed(engine)
@@ -71,6 +75,25 @@ def _findings(settings: Settings, config: Path) -> Iterator[Finding]:
         yield Finding("speed", str(error), is_problem=True)
     finally:
         engine.backend.close()
+
+
+def _servers(settings: Settings) -> Iterator[Finding]:
+    """Each server on its own, with holes whose content is known."""
+    for server in settings.backend.servers:
+        only = replace(settings, backend=replace(settings.backend, servers=(server,), local=False))
+        engine = load_engine(only)
+        try:
+            report = asyncio.run(selftest.examine(engine.backend))
+        except InfillError as error:
+            yield Finding("server", str(error), is_problem=True)
+            continue
+        finally:
+            engine.backend.close()
+        yield Finding("server", f"{server.url}, {engine.model.engine}: {report.speed}")
+        is_problem = report.n_right == 0 or bool(report.suspicions)
+        yield Finding("answers", f"{report.n_right} of {len(report.filled)} known holes filled", is_problem)
+        for suspicion in report.suspicions:
+            yield Finding("", suspicion)
 
 
 def _machine(settings: Settings) -> Finding:

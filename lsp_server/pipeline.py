@@ -11,6 +11,7 @@ from lsp_server import postprocess, stopping
 from lsp_server.backends.base import Backend
 from lsp_server.context import gather
 from lsp_server.context.window import WindowBudget
+from lsp_server.privacy import is_excluded
 from lsp_server.prompt import fit
 from lsp_server.stopping.written import Written
 from lsp_server.syntax import Tree
@@ -53,6 +54,7 @@ class Engine:
     budget: WindowBudget
     limits: Limits
     model: ModelInfo
+    never_sent: tuple[str, ...] = ()  # patterns of files that must not leave the machine; none where nothing does
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previo
     stops the computation. Raises EngineError.
     """
     trace = Trace()
+    if engine.never_sent and is_excluded(snapshot.path, engine.never_sent):
+        trace.empty_because = Reason.EXCLUDED
+        return Answer(None, trace)
     with trace.stage("context"):
         trace.context = context = gather(snapshot, tree, engine.budget, engine.count_line, previous)
     if context.shape is Shape.NOTHING:

@@ -23,6 +23,9 @@ FILE_NAME = "infill-ls.toml"
 
 T = TypeVar("T")
 
+# Where TOML writes a value in another way than Python does.
+DEFAULTS_AS_WRITTEN = {"True": "true", "False": "false", "''": '""', "()": "[]"}
+
 
 def option(default: T, doc: str, *, user_only: bool = False, at_least: float | None = None) -> T:
     """One setting: its default, a sentence for the reference, and whether a workspace may change it."""
@@ -68,9 +71,45 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """One model server, a table in `backend.servers`. The token is never in here, only where it is found."""
+
+    url: str = ""
+    dialect: str = "llama.cpp"
+    model: str = ""  # the server's name for it, where it serves several
+    family: str = ""  # as model.family, where the prompt is a text
+    order: str = ""  # as model.order
+    vocabulary: str = ""  # a GGUF file of the same model, of which only the vocabulary is read
+    role: Literal["primary", "fallback", "hedge"] = "primary"
+    weight: int = 1
+    token: str = ""  # env:NAME, keyring:SERVICE or file:PATH
+    caFile: str = ""
+    clientCert: str = ""
+    clientKey: str = ""
+    proxy: str = ""  # empty: as HTTPS_PROXY and its kin say
+    http2: bool = False
+    connectMs: int = 1500
+    firstTokenMs: int = 0  # 0: as long as suggest.maxTimeMs
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    servers: tuple[ServerSettings, ...] = option(
+        (), "Model servers, each a table (see the README). Empty: the model runs in this process.", user_only=True
+    )
+    promptTokens: int = option(2048, "Tokens of prompt that servers are sent at most.", user_only=True, at_least=64)
+    local: bool = option(True, "Let the model in this process answer while no server does.", user_only=True)
+    hedge: bool = option(False, "Ask a second server when the first is slower than it usually is.", user_only=True)
+    neverSend: tuple[str, ...] = option(
+        (), "Files that are never sent to servers, as globs, beside keys and credentials.", user_only=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     model: ModelSettings = ModelSettings()
     suggest: SuggestSettings = SuggestSettings()
+    backend: BackendSettings = BackendSettings()
     log: LogSettings = LogSettings()
 
 
@@ -104,7 +143,7 @@ def reference() -> str:
     """Every setting as a row of a Markdown table; the README holds this very text."""
     rows = ["| setting | values | default | what it does |", "|---|---|---|---|"]
     for item in options():
-        default = "true" if item.default is True else '""' if item.default == "" else item.default
+        default = DEFAULTS_AS_WRITTEN.get(repr(item.default), item.default)
         doc = item.doc + (" *Not from a workspace.*" if item.user_only else "")
         rows.append(f"| `{item.key}` | {item.type} | `{default}` | {doc} |")
     return "\n".join(rows)
@@ -181,6 +220,8 @@ def _assign(settings: Settings, key: str, value: object, from_workspace: bool) -
 
 
 def _check(key: str, value: object, type_: Any, at_least: float | None) -> object:
+    if get_origin(type_) is tuple:
+        return _check_list(key, value, get_args(type_)[0])
     if get_origin(type_) is Literal:
         allowed = get_args(type_)
         fits = value in allowed
@@ -193,7 +234,31 @@ def _check(key: str, value: object, type_: Any, at_least: float | None) -> objec
     return value
 
 
+def _check_list(key: str, values: object, type_: Any) -> object:
+    if not isinstance(values, (list, tuple)):
+        raise SettingsError(f"{key}: expected {_type_name(tuple[type_, ...])}, got {values!r}")
+    if type_ is ServerSettings:
+        return tuple(_server(f"{key}[{i}]", value) for i, value in enumerate(values))
+    return tuple(_check(f"{key}[{i}]", value, type_, None) for i, value in enumerate(values))
+
+
+def _server(key: str, values: object) -> ServerSettings:
+    if not isinstance(values, Mapping) or not values.get("url"):
+        raise SettingsError(f"{key}: expected a table with a url")
+    hints = get_type_hints(ServerSettings)
+    for name, value in values.items():
+        if name not in hints:
+            raise SettingsError(f"{key}.{name}: there is no such setting")
+        # What stands at the wrong place may be a token, so it is not repeated.
+        if name == "token" and not isinstance(value, str):
+            raise SettingsError(f"{key}.token: expected a string")
+        _check(f"{key}.{name}", value, hints[name], 0)
+    return ServerSettings(**values)
+
+
 def _type_name(type_: Any) -> str:
+    if get_origin(type_) is tuple:
+        return "a list of tables" if get_args(type_)[0] is ServerSettings else "a list of strings"
     if get_origin(type_) is Literal:
         return " or ".join(f'"{value}"' for value in get_args(type_))
     return {str: "a string", int: "a whole number", bool: "true or false"}[type_]

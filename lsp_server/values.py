@@ -59,6 +59,11 @@ class Reason(Enum):
         self.code = code
         self.sentence = sentence
 
+    @classmethod
+    def of_code(cls, code: str) -> Reason:
+        """Raises StopIteration for a code that no reason has."""
+        return next(reason for reason in cls if reason.code == code)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

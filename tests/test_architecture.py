@@ -31,7 +31,7 @@ LAYERS = (
     {"inference"},
     {"tokenization", "fim"},
     {"formats", "syntax"},
-    {"settings", "trace", "text", "languages"},
+    {"settings", "trace", "text", "languages", "privacy"},
     {"values", "errors", "toml"},
     {"__init__"},
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lsp_server.errors import InfillError
 from lsp_server.pipeline import Engine
-from lsp_server.settings import ModelSettings, Settings
+from lsp_server.settings import BackendSettings, ModelSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class SharedModel:
         self.fraction = 0.0  # how far the loading is, from 0 to 1
         self.name = "the model"
         self.watchers: set[Callable[[], None]] = set()
-        self._loaded_with: ModelSettings | None = None
+        self._loaded_with: tuple[ModelSettings, BackendSettings] | None = None
         self._settled = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -35,10 +35,12 @@ class SharedModel:
 
     def load(self, settings: Settings) -> str | None:
         """Begin to load, unless somebody did. Returns a sentence where a model was asked for that is not that one."""
-        if self._loaded_with is not None and (self.failure is None or self._loaded_with == settings.model):
-            differs = self._loaded_with != settings.model
-            return f"this server runs {self.name} already; restart it to change model.* settings" if differs else None
-        self._loaded_with = settings.model
+        wanted = (settings.model, settings.backend)
+        if self._loaded_with is not None and (self.failure is None or self._loaded_with == wanted):
+            differs = self._loaded_with != wanted
+            sentence = f"this server runs {self.name} already; restart it to change model.* or backend.*"
+            return sentence if differs else None
+        self._loaded_with = wanted
         self.name = Path(settings.model.path).stem or "the model in the package"
         self.failure, self.fraction = None, 0.0
         self._settled.clear()

@@ -108,7 +108,7 @@ class Suggester:
             answer = await complete(limited, asked.snapshot, asked.tree, asked.open.window)
         except EngineError as error:
             self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
-            return self._refused(asked.method, asked.open, Reason.BACKEND_FAILED)
+            return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
         if answer.completion is None:
             return EMPTY[asked.method]

@@ -1,0 +1,34 @@
+"""Asking a backend, and what came of it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from lsp_server.backends.base import Backend
+from lsp_server.values import Event, FimPrompt, Limits, Piece
+
+PREFIX = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
+SUFFIX = "\n\n\nprint(add(1, 2), subtract(3, 4))\n"
+PROMPT = FimPrompt(PREFIX, SUFFIX)
+LIMITS = Limits(16, 20)
+
+
+async def events(
+    backend: Backend, prompt: FimPrompt = PROMPT, limits: Limits = LIMITS, n_pieces: int = 999
+) -> list[Event]:
+    """All events of a stream, closed after `n_pieces`."""
+    found: list[Event] = []
+    async with aclosing(backend.stream(prompt, limits)) as stream:
+        async for event in stream:
+            found.append(event)
+            if len(found) > n_pieces:
+                break
+    return found
+
+
+def written(found: list[Event]) -> str:
+    return "".join(event.text for event in found if isinstance(event, Piece))
+
+
+async def asked(backend: Backend, prompt: FimPrompt = PROMPT, limits: Limits = LIMITS) -> str:
+    return written(await events(backend, prompt, limits))

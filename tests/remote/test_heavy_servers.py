@@ -1,0 +1,92 @@
+"""Real servers that are too heavy to be everywhere: `llama_cpp.server` and `transformers serve`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lsp_server.backends.connect import connect, read_vocabulary
+from lsp_server.backends.endpoint import Endpoint
+from lsp_server.errors import BackendError
+from lsp_server.values import FimPrompt, Limits, PromptEvaluated
+from tests.remote.asking import LIMITS, PROMPT, SUFFIX, asked, events
+
+PROMPTS = [
+    PROMPT,
+    FimPrompt("for i in range(10):\n\tprint(i)\n\nwhile True:\n", "\n"),
+    FimPrompt("text = 'naïve 漢字 🙂'\nprint(text", ")\n"),
+]
+
+
+@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: repr(prompt.prefix[-12:]))
+async def test_llama_cpp_server_fills_in_what_this_process_would(engine, llama_cpp_server, prompt):
+    expected = await asked(engine.backend, prompt)
+    with closing(
+        connect(Endpoint(llama_cpp_server, dialect="llama_cpp.server", family="starcoder", order="spm2"))
+    ) as backend:
+        assert await asked(backend, prompt) == expected
+
+
+async def test_llama_cpp_server_has_wrong_sentinels_of_its_own_which_is_why_no_suffix_is_sent(engine, llama_cpp_server):
+    """Release 0.3.36 puts token 0 where the sentinels belong; should this fail one day, `suffix` works."""
+    with (
+        closing(connect(Endpoint(llama_cpp_server, dialect="openai-suffix"))) as backend,
+        closing(
+            connect(Endpoint(llama_cpp_server, dialect="llama_cpp.server", family="starcoder", order="psm"))
+        ) as exact,
+    ):
+        assert await asked(backend) != await asked(exact)
+
+
+async def test_llama_cpp_server_has_no_health_to_tell_of(llama_cpp_server):
+    with closing(connect(Endpoint(llama_cpp_server, dialect="llama_cpp.server", family="starcoder"))) as backend:
+        assert await backend.is_ready(5.0) is None
+
+
+def transformers(url: str, folder: Path, **settings: str) -> Endpoint:
+    return Endpoint(url, dialect="openai", model=str(folder), family="starcoder", order="psm", **settings)
+
+
+async def test_transformers_serve_gets_sentinels_as_control_tokens_and_the_users_as_text(
+    transformers_serve, gpt_bigcode, model_path
+):
+    tokenizer, template = read_vocabulary(Endpoint("", vocabulary=model_path, order="psm"))
+    prompt = FimPrompt("x = '<fim_middle>'\nprint(", SUFFIX)
+    with closing(connect(transformers(transformers_serve, gpt_bigcode))) as backend:
+        body = httpx.Response(200, content=backend.body(prompt, Limits(2, 20))).json()
+    answer = httpx.post(
+        f"{transformers_serve}/v1/completions", json={**body, "stream": False}, trust_env=False, timeout=30
+    )
+    disarmed = tokenizer.encode("x = '<\u2060fim_middle>'\nprint(")
+    assert answer.json()["usage"]["prompt_tokens"] == len(template.render(disarmed, tokenizer.encode(SUFFIX)))
+
+
+async def test_transformers_serve_streams_the_same_twice(transformers_serve, gpt_bigcode):
+    with closing(connect(transformers(transformers_serve, gpt_bigcode))) as backend:
+        first, *pieces = await events(backend)
+        assert isinstance(first, PromptEvaluated) and pieces
+        assert await asked(backend) == await asked(backend) != ""
+
+
+async def test_transformers_serve_appends_a_suffix_which_is_why_none_is_sent(transformers_serve, gpt_bigcode):
+    endpoint = Endpoint(transformers_serve, dialect="openai-suffix", model=str(gpt_bigcode))
+    with closing(connect(endpoint)) as backend:
+        assert (await asked(backend, FimPrompt("def f(", "SUFFIX"), Limits(2, 20))).endswith("SUFFIX")
+
+
+async def test_transformers_serve_says_when_it_does_not_know_the_model(transformers_serve):
+    with (
+        closing(connect(transformers(transformers_serve, Path("no/such-model")))) as backend,
+        pytest.raises(BackendError, match="HTTP"),
+    ):
+        await asked(backend, limits=LIMITS)
+
+
+async def test_transformers_serve_fills_in_with_the_checkpoint_quantized_by_gptq(transformers_serve_gptq, gptq):
+    with closing(connect(transformers(transformers_serve_gptq, gptq))) as backend:
+        first, *pieces = await events(backend, limits=Limits(8, 60))
+        assert isinstance(first, PromptEvaluated) and len(pieces) > 2
+        assert await asked(backend) == await asked(backend) != ""

@@ -1,0 +1,78 @@
+"""Model servers from the settings to an answer: the wiring, with a FAKE server."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lsp_server.assemble import load_engine
+from lsp_server.pipeline import complete
+from lsp_server.settings import Settings, merge
+from lsp_server.values import Reason, Snapshot
+from tests.remote.fake_server import FakeServer, streams
+from tests.remote.faults import error, llama
+
+
+def engine_for(*servers: dict[str, object], **backend: object):
+    settings, complaints = merge(Settings(), {"backend": {"servers": list(servers), **backend}})
+    assert complaints == ()
+    return load_engine(settings)
+
+
+def snapshot(path: str = "/double.py") -> Snapshot:
+    text = "def double(x):\n    return \n"
+    return Snapshot(f"file://{path}", path, "python", 1, text, text.index("return ") + 7, invoked=True)
+
+
+async def test_a_server_in_the_settings_answers():
+    async with FakeServer(streams(llama(" 2 * x"), llama("", stop=True))) as server:
+        engine = engine_for({"url": server.url})
+        answer = await complete(engine, snapshot(), None, None)
+        assert answer.completion is not None and answer.completion.text.strip() == "2 * x"
+        engine.backend.close()
+
+
+async def test_the_model_in_this_process_answers_while_the_server_is_down():
+    async with FakeServer(error(500)) as server:
+        engine = engine_for({"url": server.url})
+        answer = await complete(engine, snapshot(), None, None)
+        assert answer.trace.generation is not None
+        engine.backend.close()
+
+
+async def test_a_file_with_secrets_is_answered_empty_and_not_sent():
+    async with FakeServer(error(500)) as server:
+        engine = engine_for({"url": server.url}, neverSend=["double.py"])
+        for path in ("/double.py", "/home/ada/.env"):
+            answer = await complete(engine, snapshot(path), None, None)
+            assert answer.completion is None and answer.trace.reason is Reason.EXCLUDED
+        assert server.n_connections == 0
+        engine.backend.close()
+
+
+@pytest.mark.parametrize(
+    ("servers", "complaint"),
+    [
+        ("http://gpu", "backend.servers: expected a list of tables"),
+        ([{}], "backend.servers[0]: expected a table with a url"),
+        ([{"url": "http://gpu", "tokn": "x"}], "backend.servers[0].tokn: there is no such setting"),
+        (
+            [{"url": "http://gpu", "role": "boss"}],
+            'backend.servers[0].role: expected "primary" or "fallback" or "hedge"',
+        ),
+        ([{"url": "http://gpu", "weight": "2"}], "backend.servers[0].weight: expected a whole number"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_named(servers, complaint):
+    settings, (said,) = merge(Settings(), {"backend.servers": servers})
+    assert said.startswith(complaint) and settings.backend.servers == ()
+
+
+def test_a_workspace_names_no_servers():
+    settings, complaints = merge(Settings(), {"backend.servers": [{"url": "http://evil"}]}, from_workspace=True)
+    assert settings.backend.servers == () and len(complaints) == 1
+
+
+def test_no_server_setting_holds_a_token():
+    assert dataclasses.asdict(Settings())["backend"]["servers"] == ()
