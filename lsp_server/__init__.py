@@ -26,7 +26,7 @@ Who may import whom, from the top down; never up, and not between two units of o
     formats  syntax              model files, checked before anything loads them; tree-sitter
     settings  trace  text  languages  privacy   one parser of options; what happened and why; lines and columns by
                                  the LSP's rules; the files that never leave the machine
-    values  errors  toml
+    values  errors  toml  output
 
 Each third-party library has as few doors as can be, one for most: pygls and lsprotocol in server/, tree-sitter in
 syntax/, tokenizers in tokenization.py, numpy, xllamacpp and ctransformers in inference/, huggingface_hub in

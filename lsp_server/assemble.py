@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lsp_server.inference import open_model
 from lsp_server.models.files import CTRANSFORMERS, ModelFile, engine_of, read_model
 from lsp_server.models.notes import ModelNotes, notes_beside
 from lsp_server.models.packaged import packaged_model
-from lsp_server.pipeline import Engine, ModelInfo
+from lsp_server.pipeline import Engine, ModelInfo, with_limits
 from lsp_server.privacy import NEVER_SENT
 from lsp_server.settings import ServerSettings, Settings
 from lsp_server.tokenization import Tokenizer
@@ -25,7 +26,7 @@ from lsp_server.values import Limits
 logger = logging.getLogger(__name__)
 
 DEFAULT_WINDOW_TOKENS = 2048
-MIN_PROMPT_TOKENS = 64
+MIN_WINDOW_TOKENS = 128
 
 
 def no_progress(fraction: float) -> None:
@@ -65,7 +66,6 @@ def _remote_engine(settings: Settings, tell: Callable[[str], None]) -> Engine:
         order=first.order,
         engine=f"{first.dialect} ({backends[0].dialect.path})",
         n_window_tokens=n_prompt + limits.max_tokens,
-        n_prompt_tokens=n_prompt,
     )
     never_sent = (*NEVER_SENT, *settings.backend.neverSend)
     return Engine(backend, token_counter(first), WindowBudget(n_prompt), limits, info, never_sent)
@@ -98,21 +98,21 @@ def _standby_model(settings: Settings) -> LocalModel:
 
 
 def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> Engine:
-    path = Path(settings.model.path).expanduser() if settings.model.path else packaged_model()
+    path = Path(os.path.expanduser(settings.model.path)) if settings.model.path else packaged_model()
     file = read_model(path)
     notes = notes_beside(path)
     tokenizer = Tokenizer.from_gguf(file.metadata)
     template = _template(settings, file, notes, tokenizer)
-    limits = Limits(settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
     n_window = _window_tokens(settings, file, notes)
-    n_prompt = _prompt_tokens(n_window, limits, settings)
     model = open_model(
         path,
-        n_context=min(n_prompt + limits.hard_max_tokens, file.context_length),
+        n_context=min(n_window * 5 // 4, file.context_length),  # a line begun may be ended beyond the window
         n_threads=settings.model.threads or None,
         engine=_engine(settings, file),
         on_progress=on_progress,
     )
+    limits = Limits(n_window // 2, settings.suggest.maxTimeMs / 1000)
+    n_prompt = n_window - limits.max_tokens
     info = ModelInfo(
         name=path.stem,
         path=str(path),
@@ -121,11 +121,11 @@ def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> E
         order=template.order,
         engine=model.name,
         n_window_tokens=n_window,
-        n_prompt_tokens=n_prompt,
         notes=tokenizer.notes,
     )
     backend = LocalBackend(model, tokenizer, template)
-    return Engine(backend, tokenizer.count_line, WindowBudget(n_prompt - template.n_overhead), limits, info)
+    engine = Engine(backend, tokenizer.count_line, WindowBudget(n_prompt - template.n_overhead), limits, info)
+    return with_limits(engine, settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
 
 
 def _engine(settings: Settings, file: ModelFile) -> str:
@@ -149,15 +149,6 @@ def _template(settings: Settings, file: ModelFile, notes: ModelNotes, tokenizer:
 def _window_tokens(settings: Settings, file: ModelFile, notes: ModelNotes) -> int:
     """Asked for, or trained for, or usual; and never more than the model can hold."""
     wanted = settings.model.windowTokens or notes.window_tokens or DEFAULT_WINDOW_TOKENS
+    if wanted < MIN_WINDOW_TOKENS:
+        raise SettingsError(f"model.windowTokens: {wanted} tokens are too few; set {MIN_WINDOW_TOKENS} or more")
     return min(wanted, file.context_length)
-
-
-def _prompt_tokens(n_window: int, limits: Limits, settings: Settings) -> int:
-    """What the window leaves when the tokens to be written have their room."""
-    n_prompt = n_window - limits.max_tokens
-    if n_prompt < MIN_PROMPT_TOKENS:
-        raise SettingsError(
-            f"model.windowTokens: {n_window} tokens leave no room for a prompt beside suggest.maxTokens"
-            f" ({settings.suggest.maxTokens}); raise the first or lower the second"
-        )
-    return n_prompt

@@ -11,12 +11,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsp_server import __version__
-from lsp_server import settings as settings_
 from lsp_server.errors import EngineError, InfillError
-from lsp_server.settings import Settings
+from lsp_server.output import complain, say
+
+if TYPE_CHECKING:  # the commands import what they need, so that `--help` is quick
+    from lsp_server.settings import Settings
 
 OK, NOTHING, WRONG_USE, ENGINE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -32,17 +34,20 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return int(options.run(options))
     except InfillError as error:
-        print(f"infill-ls: {error}", file=sys.stderr)
+        complain(str(error))
         return ENGINE_FAILED if isinstance(error, EngineError) else WRONG_USE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as in `| head`; Python would complain about it at exit
         return OK
+    except OSError as error:  # a full disk behind stdout; what else can fail has a sentence of its own
+        complain(f"the output could not be written ({error.strerror})")
+        return WRONG_USE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,9 +130,9 @@ def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False)
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from lsp_server import server
+    from lsp_server import server, settings
 
-    base, complaints = settings_.from_file(settings_.config_file())
+    base, complaints = settings.from_file(settings.config_file())
     sources = server.Sources(base, complaints, _overrides(options))
     if options.tcp:
         host, port = options.tcp
@@ -148,30 +153,30 @@ def _complete(options: argparse.Namespace) -> int:
     answer = once.suggest(engine, snapshot)
     engine.backend.close()
     if options.json:
-        print(json.dumps(terminal.as_json(snapshot, answer, engine.model), indent=2))
+        say(json.dumps(terminal.as_json(snapshot, answer, engine), indent=2))
     else:
         colours = terminal.Colours.fitting(sys.stdout)
-        print(terminal.draw(snapshot, answer.completion, colours))
-        print(terminal.verdict(answer, engine.model, colours))
+        say(terminal.draw(snapshot, answer.completion, colours))
+        say(terminal.verdict(answer, engine.model, colours))
         if options.explain:
-            print(terminal.explain(answer, engine.model, colours))
+            say(terminal.explain(answer, engine, colours))
             if answer.trace.prompt and (what_is_sent := getattr(engine.backend, "what_is_sent", None)):
-                print("sent to", *what_is_sent(answer.trace.prompt, engine.limits), sep="\n")
+                say("\n".join(("sent to", *what_is_sent(answer.trace.prompt, engine.limits))))
     return OK if answer.completion else NOTHING
 
 
 def _doctor(options: argparse.Namespace) -> int:
     """Look at everything a suggestion needs, measure this machine, and end with a real suggestion."""
-    from lsp_server import doctor
+    from lsp_server import doctor, settings
 
-    return ENGINE_FAILED if doctor.examine(_settings_for(options), settings_.config_file()) else OK
+    return ENGINE_FAILED if doctor.examine(_settings_for(options), settings.config_file(), say) else OK
 
 
 def _models_list(options: argparse.Namespace) -> int:
     """Show the models that can be downloaded, and which of them are here."""
     from lsp_server.models import catalogue, download
 
-    print(catalogue.listing(download.installed))
+    say(catalogue.listing(download.installed))
     return OK
 
 
@@ -181,7 +186,7 @@ def _models_pull(options: argparse.Namespace) -> int:
 
     entry = catalogue.find(options.name)
     path = download.pull(entry, options.folder)
-    print(f"{entry.title} is at {path}\n{catalogue.next_step(entry, path)}")
+    say(f"{entry.title} is at {path}\n{catalogue.next_step(entry, path)}")
     return OK
 
 
@@ -190,23 +195,27 @@ def _models_inspect(options: argparse.Namespace) -> int:
     from lsp_server.models import inspect
 
     found = inspect.inspect(options.file)
-    print(inspect.printed(found, options.context))
+    say(inspect.printed(found, options.context))
     return ENGINE_FAILED if found.complaints else OK
 
 
 def _settings(options: argparse.Namespace) -> int:
     """Print every setting with its default, as a Markdown table, and where to write it down."""
-    print(settings_.reference())
-    print(f"\nWrite them down in {settings_.config_file()}, for example:\n\n[suggest]\nmaxTokens = 64")
+    from lsp_server import settings
+
+    say(settings.reference())
+    say(f"\nWrite them down in {settings.config_file()}, for example:\n\n[suggest]\nmaxTokens = 64")
     return OK
 
 
 def _settings_for(options: argparse.Namespace) -> Settings:
     """The user's file with the command line over it; what cannot be used is said and left out."""
-    base, complaints = settings_.from_file(settings_.config_file())
-    merged, more = settings_.merge(base, _overrides(options))
+    from lsp_server import settings
+
+    base, complaints = settings.from_file(settings.config_file())
+    merged, more = settings.merge(base, _overrides(options))
     for complaint in (*complaints, *more):
-        print(f"infill-ls: {complaint}", file=sys.stderr)
+        complain(complaint)
     return merged
 
 

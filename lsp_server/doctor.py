@@ -36,7 +36,7 @@ class Speed:
     n_prompt_tokens: int
 
 
-def examine(settings: Settings, config: Path, say: Callable[[str], None] = print) -> int:
+def examine(settings: Settings, config: Path, say: Callable[[str], None]) -> int:
     """Say what is found, a line each; return the number of problems."""
     problems = 0
     for found in _findings(settings, config):
@@ -138,7 +138,7 @@ def _speed(engine: Engine) -> Finding:
     return Finding(
         "speed",
         f"{speed.prompt_tokens_per_s:,.0f} tokens/s of prompt, {speed.new_tokens_per_s:,.0f} tokens/s written:"
-        f" a full window takes {engine.model.n_prompt_tokens / speed.prompt_tokens_per_s * 1000:,.0f} ms when cold",
+        f" a full window takes {engine.budget.n_tokens / speed.prompt_tokens_per_s * 1000:,.0f} ms when cold",
     )
 
 

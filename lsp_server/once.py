@@ -13,7 +13,7 @@ from lsp_server.syntax import Syntax, language_of
 from lsp_server.text import Document
 from lsp_server.values import Snapshot
 
-PLACE = re.compile(r"(?s)(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+PLACE = re.compile(r"(?s)(?P<path>.+?):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?")
 MAX_FILE_BYTES = 20_000_000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from lsp_server import postprocess, stopping
@@ -41,7 +41,6 @@ class ModelInfo:
     order: str
     engine: str
     n_window_tokens: int  # prompt and new tokens together
-    n_prompt_tokens: int  # of these, for the prompt
     notes: tuple[str, ...] = ()
 
 
@@ -55,6 +54,16 @@ class Engine:
     limits: Limits
     model: ModelInfo
     never_sent: tuple[str, ...] = ()  # patterns of files that must not leave the machine; none where nothing does
+
+
+def with_limits(engine: Engine, max_tokens: int, max_time_s: float) -> Engine:
+    """The engine with other limits. What the answer may take of the window, at most half of it, the prompt has not."""
+    max_tokens = min(max_tokens, engine.model.n_window_tokens // 2)
+    limits = Limits(max_tokens, max_time_s)
+    if limits == engine.limits:
+        return engine
+    n_tokens = engine.budget.n_tokens + engine.limits.max_tokens - max_tokens
+    return replace(engine, limits=limits, budget=replace(engine.budget, n_tokens=n_tokens))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ only, `workspace/configuration`. A workspace never chooses a model or an executa
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import platformdirs
 
@@ -22,14 +23,15 @@ SECTION = "infill"
 FILE_NAME = "infill-ls.toml"
 
 T = TypeVar("T")
+Range: TypeAlias = tuple[int, int]  # both ends included
 
 # Where TOML writes a value in another way than Python does.
 DEFAULTS_AS_WRITTEN = {"True": "true", "False": "false", "''": '""', "()": "[]"}
 
 
-def option(default: T, doc: str, *, user_only: bool = False, at_least: float | None = None) -> T:
+def option(default: T, doc: str, *, user_only: bool = False, within: Range | None = None) -> T:
     """One setting: its default, a sentence for the reference, and whether a workspace may change it."""
-    metadata = {"doc": doc, "user_only": user_only, "at_least": at_least}
+    metadata = {"doc": doc, "user_only": user_only, "within": within}
     result: T = field(default=default, metadata=metadata)
     return result
 
@@ -42,12 +44,15 @@ class ModelSettings:
         "", "The order of the prompt's segments. Empty: the family's own.", user_only=True
     )
     windowTokens: int = option(
-        0, "Tokens of prompt at most. 0: what the model was trained for, up to 2048.", user_only=True, at_least=0
+        0,
+        "Tokens of prompt and answer together, at most. 0: what the model was trained for, up to 2048.",
+        user_only=True,
+        within=(0, 1_048_576),
     )
     engine: Literal["auto", "llama.cpp", "llama-server", "ctransformers"] = option(
         "auto", "What runs the model. llama-server is for platforms where llama.cpp's C API is missing.", user_only=True
     )
-    threads: int = option(0, "Threads that compute. 0: one less than there are cores.", user_only=True, at_least=0)
+    threads: int = option(0, "Threads that compute. 0: one less than there are cores.", user_only=True, within=(0, 256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,8 @@ class SuggestSettings:
         "Offer suggestions in the completion popup too (textDocument/completion). auto: only to editors that cannot"
         " show them inline.",
     )
-    maxTokens: int = option(96, "Tokens written at most; the line begun is still ended.", at_least=1)
-    maxTimeMs: int = option(2500, "Milliseconds spent at most; the line begun is still ended.", at_least=1)
+    maxTokens: int = option(96, "Tokens written at most; the line begun is still ended.", within=(1, 4096))
+    maxTimeMs: int = option(2500, "Milliseconds spent at most; the line begun is still ended.", within=(1, 600_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,9 @@ class BackendSettings:
     servers: tuple[ServerSettings, ...] = option(
         (), "Model servers, each a table (see the README). Empty: the model runs in this process.", user_only=True
     )
-    promptTokens: int = option(2048, "Tokens of prompt that servers are sent at most.", user_only=True, at_least=64)
+    promptTokens: int = option(
+        2048, "Tokens of prompt that servers are sent at most.", user_only=True, within=(64, 1_048_576)
+    )
     local: bool = option(True, "Let the model in this process answer while no server does.", user_only=True)
     hedge: bool = option(False, "Ask a second server when the first is slower than it usually is.", user_only=True)
     neverSend: tuple[str, ...] = option(
@@ -173,7 +180,9 @@ def log_file(settings: Settings) -> Path | None:
     """Where the log is written; None where no file is wanted."""
     if settings.log.file == "-":
         return None
-    return Path(settings.log.file or Path(platformdirs.user_log_dir("infill-ls", appauthor=False)) / "infill-ls.log")
+    # os.path's, which leaves alone what it cannot expand.
+    given = os.path.expanduser(settings.log.file)
+    return Path(given or Path(platformdirs.user_log_dir("infill-ls", appauthor=False)) / "infill-ls.log")
 
 
 def from_file(path: Path) -> tuple[Settings, tuple[str, ...]]:
@@ -215,11 +224,11 @@ def _assign(settings: Settings, key: str, value: object, from_workspace: bool) -
         raise SettingsError(
             f"{key}: ignored, since a workspace may not set it; use {FILE_NAME} or initializationOptions"
         )
-    checked = _check(key, value, get_type_hints(type(group))[name], item.metadata["at_least"])
+    checked = _check(key, value, get_type_hints(type(group))[name], item.metadata["within"])
     return dataclasses.replace(settings, **{section: dataclasses.replace(group, **{name: checked})})
 
 
-def _check(key: str, value: object, type_: Any, at_least: float | None) -> object:
+def _check(key: str, value: object, type_: Any, within: Range | None) -> object:
     if get_origin(type_) is tuple:
         return _check_list(key, value, get_args(type_)[0])
     if get_origin(type_) is Literal:
@@ -229,8 +238,8 @@ def _check(key: str, value: object, type_: Any, at_least: float | None) -> objec
         fits = type(value) is type_
     if not fits:
         raise SettingsError(f"{key}: expected {_type_name(type_)}, got {value!r}")
-    if at_least is not None and isinstance(value, (int, float)) and value < at_least:
-        raise SettingsError(f"{key}: expected at least {at_least:g}, got {value!r}")
+    if within and isinstance(value, int) and not within[0] <= value <= within[1]:
+        raise SettingsError(f"{key}: expected a number from {within[0]:,} to {within[1]:,}, got {value!r}")
     return value
 
 
@@ -252,7 +261,7 @@ def _server(key: str, values: object) -> ServerSettings:
         # What stands at the wrong place may be a token, so it is not repeated.
         if name == "token" and not isinstance(value, str):
             raise SettingsError(f"{key}.token: expected a string")
-        _check(f"{key}.{name}", value, hints[name], 0)
+        _check(f"{key}.{name}", value, hints[name], (0, 86_400_000))
     return ServerSettings(**values)
 
 

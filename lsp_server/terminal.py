@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from lsp_server.pipeline import Answer, ModelInfo
+from lsp_server.pipeline import Answer, Engine, ModelInfo
 from lsp_server.values import Completion, Snapshot
 
 CURSOR = "┃"
+# What a file holds must not steer the terminal.
+HARMLESS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"} | {0x7F: "␡"}
 LINES_ABOVE, LINES_BELOW = 8, 5
 
 
@@ -22,9 +24,11 @@ class Colours:
     off: str = ""
 
     @staticmethod
-    def fitting(stream: TextIO) -> Colours:
+    def fitting(stream: TextIO | None) -> Colours:
         """Colours where a person looks at a terminal that has them (https://no-color.org is respected)."""
-        wanted = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        wanted = (
+            stream is not None and stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        )
         return Colours("\033[32m", "\033[2m", "\033[1m", "\033[0m") if wanted else Colours()
 
 
@@ -34,7 +38,7 @@ def draw(snapshot: Snapshot, completion: Completion | None, colours: Colours) ->
     above = _lines(snapshot.text[: snapshot.offset])
     below = _lines(snapshot.text[until:])
     first = max(0, len(above) - 1 - LINES_ABOVE)
-    added = text.split("\n")
+    added = _lines(text)
     end_mark = "" if colours.added or not text else CURSOR
     painted = [f"{colours.added}{line}{colours.off}" if line else "" for line in added]
     painted[0] = CURSOR + painted[0]
@@ -61,21 +65,19 @@ def verdict(answer: Answer, model: ModelInfo, colours: Colours) -> str:
     return f"{colours.dim}{what} · {took} · {model.name} ({model.family}, {model.order}){colours.off}"
 
 
-def explain(answer: Answer, model: ModelInfo, colours: Colours) -> str:
+def explain(answer: Answer, engine: Engine, colours: Colours) -> str:
     """Every decision on the way, and the window itself."""
-    rows = "\n".join(f"  {name:<11} {value}" for name, value in _explanation(answer, model))
+    rows = "\n".join(f"  {name:<11} {value}" for name, value in _explanation(answer, engine))
     context = answer.trace.context
     if context is None:
         return rows
     window = f"{context.window.prefix}{CURSOR}{context.window.suffix}"
-    return f"{rows}\n  {'the window':<11}\n" + "\n".join(
-        f"  {colours.dim}│{colours.off} {line}" for line in window.split("\n")
-    )
+    return f"{rows}\n  the window\n" + "\n".join(f"  {colours.dim}│{colours.off} {line}" for line in window.split("\n"))
 
 
-def as_json(snapshot: Snapshot, answer: Answer, model: ModelInfo) -> dict[str, Any]:
+def as_json(snapshot: Snapshot, answer: Answer, engine: Engine) -> dict[str, Any]:
     """All that `explain` shows, for programs."""
-    trace, completion = answer.trace, answer.completion
+    trace, completion, model = answer.trace, answer.completion, engine.model
     return {
         "suggestion": completion.text if completion else None,
         "replaces": snapshot.text[snapshot.offset : completion.replace_until] if completion else "",
@@ -85,7 +87,7 @@ def as_json(snapshot: Snapshot, answer: Answer, model: ModelInfo) -> dict[str, A
         "stages_ms": {name: round(ms, 2) for name, ms in trace.stage_ms.items()},
         "engine_ms": round(trace.compute_ms, 2),
         "filters": list(trace.filters),
-        "tokens": _token_counts(answer, model),
+        "tokens": _token_counts(answer, engine),
         "window": _window_as_json(answer),
         "model": {
             "name": model.name,
@@ -99,8 +101,8 @@ def as_json(snapshot: Snapshot, answer: Answer, model: ModelInfo) -> dict[str, A
     }
 
 
-def _explanation(answer: Answer, model: ModelInfo) -> Iterator[tuple[str, str]]:
-    trace, tokens = answer.trace, _token_counts(answer, model)
+def _explanation(answer: Answer, engine: Engine) -> Iterator[tuple[str, str]]:
+    trace, model, tokens = answer.trace, engine.model, _token_counts(answer, engine)
     yield (
         "model",
         f"{model.name}: {model.architecture}, {model.family} prompts in order {model.order}, run by {model.engine}",
@@ -131,13 +133,13 @@ def _explanation(answer: Answer, model: ModelInfo) -> Iterator[tuple[str, str]]:
         yield "empty", f"{trace.empty_because.code}: {trace.empty_because.sentence}"
 
 
-def _token_counts(answer: Answer, model: ModelInfo) -> dict[str, int]:
+def _token_counts(answer: Answer, engine: Engine) -> dict[str, int]:
     trace = answer.trace
     window = trace.context.window if trace.context else None
     return {
         "prefix": window.n_prefix_tokens if window else 0,
         "suffix": window.n_suffix_tokens if window else 0,
-        "budget": model.n_prompt_tokens,
+        "budget": engine.budget.n_tokens,
         "prompt": trace.evaluated.n_tokens if trace.evaluated else 0,
         "reused": trace.evaluated.n_reused if trace.evaluated else 0,
         "written": trace.generation.n_tokens if trace.generation else 0,
@@ -158,4 +160,4 @@ def _window_as_json(answer: Answer) -> dict[str, Any] | None:
 
 
 def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(HARMLESS).split("\n")

@@ -22,5 +22,5 @@ def read_toml(path: Path) -> dict[str, object]:
         return values
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # brackets or digits without end among them
         raise UnreadableToml(f"{path} could not be read ({error})") from error

@@ -22,7 +22,7 @@ def snapshot(document: str, language_id: str = "python", *, invoked: bool = True
 
 def scripted_engine(model_says: str, limits: Limits = LIMITS) -> Engine:
     """The whole pipeline, with a backend that says what it is told to."""
-    info = ModelInfo("scripted", "", "none", "none", "psm", "scripted", 2048, 1848)
+    info = ModelInfo("scripted", "", "none", "none", "psm", "scripted", 2048)
     return Engine(Scripted(model_says), lambda line: len(line) // 3 + 1, WindowBudget(1848), limits, info)
 
 

@@ -134,3 +134,40 @@ def test_colour_only_where_a_terminal_has_it():
     command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:26"]
     piped = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "TERM": "xterm"})
     assert b"\033" not in piped.stdout
+
+
+def test_an_output_that_cannot_show_our_signs_gets_plainer_ones():
+    command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:34"]
+    shown = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"})
+    assert b"if item.|name == name:|" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["complete", f"{CART}:{'1' * 5000}"], ["complete", f"{CART}:34", "--model", "~no/x"]]
+)
+def test_a_slip_of_the_keyboard_gets_one_sentence(arguments, capsys):
+    assert run(*arguments) in (2, 3)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5001, '[log]\nfile = "a\\u0000b"'])
+def test_a_settings_file_beyond_use_leaves_the_defaults(tmp_path, text, capsys):
+    folder = tmp_path / "config" / "infill-ls"
+    folder.mkdir(parents=True)
+    (folder / "infill-ls.toml").write_text(text)
+    assert run("complete", f"{CART}:34") == 0
+    assert "name" in capsys.readouterr().out
+
+
+def test_yaml_nested_without_end_is_answered(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("\n".join(" " * depth + "a:" for depth in range(300)))
+    command = [sys.executable, "-m", "lsp_server", "complete", f"{path}:300"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode in (0, 1)
+
+
+def test_what_is_in_a_file_does_not_steer_the_terminal(tmp_path, capsys):
+    path = tmp_path / "bell.py"
+    path.write_text("x = 1  # \x1b[2J\x07\ny = \n")
+    run("complete", f"{path}:2")
+    assert "\x1b" not in capsys.readouterr().out

@@ -78,8 +78,8 @@ class Connections:
     async def _current(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if self._n_reset > MAX_RESET_STREAMS and self._n_open == 0 and self._lifetime is not None:
-            await self._lifetime.aclose()
-            self._client = None
+            worn, self._client, self._n_reset = self._lifetime, None, 0
+            await worn.aclose()
         if self._client is None or self._loop is not loop:
             self._lifetime = _open(self._endpoint, self._tls)
             self._loop, self._n_reset = loop, 0

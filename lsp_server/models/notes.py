@@ -32,5 +32,5 @@ def notes_beside(model: Path) -> ModelNotes:
 def _checked(path: Path, key: str, value: object) -> Any:
     default = {field.name: field.default for field in fields(ModelNotes)}.get(key)
     if type(value) is not type(default) or (isinstance(value, int) and value < 0):
-        raise ModelFileError(f"{path}: {key} = {value!r} cannot be used; see the model notes in the README")
+        raise ModelFileError(f"{path}: {key} = {value!r} cannot be used; the README says what may stand there")
     return value

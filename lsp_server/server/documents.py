@@ -28,7 +28,7 @@ class OpenDocument:
 
     def __init__(self, item: types.TextDocumentItem) -> None:
         self.document = Document(item.uri, item.language_id, item.version, item.text)
-        self.path = to_fs_path(item.uri) or ""
+        self.path = _path_of(item.uri)
         self.is_known = True  # False: an edit could not be read, so our text is not the editor's
         self.window: Window | None = None  # what the last request showed to the model
         self.trace: Trace | None = None  # of the last request that was not taken back
@@ -117,3 +117,11 @@ class Documents:
         """None where it is not open, or where its text is not known any more."""
         document = self._open.get(uri)
         return document if document and document.is_known else None
+
+
+def _path_of(uri: str) -> str:
+    """"" for what is no file, or no address at all."""
+    try:
+        return to_fs_path(uri) or ""
+    except ValueError:
+        return ""

@@ -24,6 +24,7 @@ class SharedModel:
         self.failure: str | None = None  # one sentence
         self.fraction = 0.0  # how far the loading is, from 0 to 1
         self.name = "the model"
+        self.notice: str | None = None  # the latest sentence of a backend about its servers
         self.watchers: set[Callable[[], None]] = set()
         self._loaded_with: tuple[ModelSettings, BackendSettings] | None = None
         self._settled = asyncio.Event()
@@ -68,7 +69,7 @@ class SharedModel:
             # Here, since initialize should not wait for its imports.
             from lsp_server.assemble import load_engine
 
-            engine = load_engine(settings, self._report_fraction)
+            engine = load_engine(settings, self._report_fraction, self._report_notice)
         except InfillError as error:
             failure = str(error)
         except Exception as error:
@@ -81,6 +82,14 @@ class SharedModel:
         if fraction - self.fraction >= 0.01:
             self.fraction = fraction
             self._on_loop(self._changed)
+
+    def _report_notice(self, sentence: str) -> None:
+        logger.warning("%s", sentence)
+        self._on_loop(lambda: self._noticed(sentence))
+
+    def _noticed(self, sentence: str) -> None:
+        self.notice = sentence
+        self._changed()
 
     def _settle(self, engine: Engine | None, failure: str | None) -> None:
         self.engine, self.failure = engine, failure

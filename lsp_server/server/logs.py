@@ -68,8 +68,9 @@ def _add_file(root: logging.Logger, settings: Settings) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _add(root, RotatingFileHandler(path, maxBytes=MAX_FILE_BYTES, backupCount=1, encoding="utf-8"))
-    except OSError as error:
-        logger.warning("the log file %s cannot be written (%s); see log.file", path, error.strerror)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        logger.warning("the log file %r cannot be written (%s); see log.file", str(path), why)
 
 
 def _report_from_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -74,15 +74,15 @@ class Protocol(LanguageServerProtocol):
     def receive(self, body: bytes | str) -> None:
         """Handle one message."""
         try:
-            message = json.loads(body)
+            message = json.loads(body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             self._send_error(None, ErrorCodes.ParseError, "the message is not valid JSON")
             return
         if not isinstance(message, dict):
             message = {}
         msg_id, method, params = message.get("id"), message.get("method"), message.get("params")
-        if message.get("jsonrpc") != "2.0" or not isinstance(msg_id, (int, float, str, type(None))):
-            msg_id = msg_id if isinstance(msg_id, (int, float, str)) else None
+        if message.get("jsonrpc") != "2.0" or not (msg_id is None or _is_id(msg_id)):
+            msg_id = msg_id if _is_id(msg_id) else None
             self._send_error(msg_id, ErrorCodes.InvalidRequest, "this is not a JSON-RPC 2.0 message")
         elif not isinstance(method, str):
             self._receive_response(msg_id, message)
@@ -261,3 +261,11 @@ def _place(error: BaseException) -> str:
         error, note = inner
         names.append(str(getattr(note, "name", "") or "an item"))
     return f": see {'.'.join(names)}" if names else ""
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, (int, float, str)) and not isinstance(value, bool)
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")

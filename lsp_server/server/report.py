@@ -17,7 +17,7 @@ def status(model: SharedModel, settings: Settings) -> dict[str, Any]:
     elif not settings.suggest.enabled:
         state, message = "off", "suggestions are switched off (suggest.enabled); one asked for by hand is still made"
     elif model.engine:
-        state, message = "ready", f"{model.name} is ready"
+        state, message = "ready", model.notice or f"{model.name} is ready"
     else:
         state, message = "loading", f"{model.name} is loading"
     return {"state": state, "message": message, "model": model.name if model.engine else None}
@@ -38,7 +38,7 @@ def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:
         "tokens": {
             "prefix": window.n_prefix_tokens if window else 0,
             "suffix": window.n_suffix_tokens if window else 0,
-            "budget": engine.model.n_prompt_tokens if engine else 0,
+            "budget": engine.budget.n_tokens if engine else 0,
             "prompt": evaluated.n_tokens if evaluated else 0,
             "reused": evaluated.n_reused if evaluated else 0,
             "written": generation.n_tokens if generation else 0,

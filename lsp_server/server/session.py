@@ -138,6 +138,8 @@ class Session(LanguageServer):
     def _model_changed(self) -> None:
         if self.model.failure:
             self.tell_once(types.MessageType.Error, f"infill-ls: {self.model.failure}")
+        if self.model.notice:
+            self.tell_once(types.MessageType.Warning, f"infill-ls: {self.model.notice}")
         now = status(self.model, self.settings)
         if now != self._status and self.wants_status:
             self.protocol.notify(STATUS, now)

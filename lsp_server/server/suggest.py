@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from lsprotocol import types
 
-from lsp_server.errors import EngineError
-from lsp_server.pipeline import Answer, Engine, complete
+from lsp_server.errors import BackendError, EngineError
+from lsp_server.pipeline import Answer, Engine, complete, with_limits
 from lsp_server.server.documents import OpenDocument
 from lsp_server.server.protocol import Later, MsgId
 from lsp_server.server.render import Cursor, Edit, inline_item, popup_item
 from lsp_server.server.session import Session
-from lsp_server.settings import Settings
 from lsp_server.syntax import Tree
 from lsp_server.text import dominant_eol
 from lsp_server.trace import Trace
-from lsp_server.values import Limits, Reason, Snapshot
+from lsp_server.values import Reason, Snapshot
 
 LOADING_S = 3.0  # that somebody who asked by hand waits for the model
 
@@ -104,10 +103,12 @@ class Suggester:
             reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
             return self._refused(asked.method, asked.open, reason)
         try:
-            limited = with_limits(engine, self._session.settings)
+            suggest = self._session.settings.suggest
+            limited = with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
             answer = await complete(limited, asked.snapshot, asked.tree, asked.open.window)
         except EngineError as error:
-            self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
+            if not isinstance(error, BackendError):  # what becomes of model servers is told as a notice, see loading.py
+                self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
         if answer.completion is None:
@@ -164,18 +165,6 @@ EMPTY: dict[str, object] = {
     # Incomplete: the next key may well bring a suggestion.
     types.TEXT_DOCUMENT_COMPLETION: types.CompletionList(is_incomplete=True, items=[]),
 }
-
-
-def with_limits(engine: Engine, settings: Settings) -> Engine:
-    """The engine with the limits of one session, which may have changed since the model was loaded.
-
-    The window is for the prompt and the new tokens together, so what the one gets the other gives.
-    """
-    limits = Limits(settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
-    if limits == engine.limits:
-        return engine
-    n_prompt_tokens = engine.budget.n_tokens + engine.limits.max_tokens - limits.max_tokens
-    return replace(engine, limits=limits, budget=replace(engine.budget, n_tokens=n_prompt_tokens))
 
 
 def _likes_markdown(capabilities: types.ClientCapabilities) -> bool:

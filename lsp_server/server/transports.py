@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 from lsp_server.errors import UsageError
 from lsp_server.server import logs
@@ -19,6 +19,7 @@ from lsp_server.server.features import register
 from lsp_server.server.framing import MAX_BODY_BYTES, Frames
 from lsp_server.server.loading import SharedModel
 from lsp_server.server.origins import is_local
+from lsp_server.server.outbox import Outbox
 from lsp_server.server.parent import watch
 from lsp_server.server.session import Session
 
@@ -98,15 +99,15 @@ def _run(serve: Callable[[_Process], Coroutine[Any, Any, int]], sources: Sources
     return code
 
 
-async def _serve_stdio(sources: Sources, stdin: int, stdout: BinaryIO, process: _Process) -> int:
-    def send(message: str) -> None:
-        try:
-            stdout.write(_framed(message))
-            stdout.flush()
-        except OSError:
-            session.finish(1)
+async def _serve_stdio(sources: Sources, stdin: int, stdout: int, process: _Process) -> int:
+    loop = asyncio.get_running_loop()
 
-    async with process.session(sources, send) as session:
+    def broken() -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server has ended
+            loop.call_soon_threadsafe(session.finish, 1)
+
+    outbox = Outbox(stdout, broken)
+    async with process.session(sources, lambda message: outbox.send(_framed(message))) as session:
         session.on_settings = logs.configure
         session.on_editor_process = process.end_with
         frames = Frames()
@@ -118,7 +119,9 @@ async def _serve_stdio(sources: Sources, stdin: int, stdout: BinaryIO, process: 
                 _receive(session, body)
 
         _start_reading(stdin, receive)
-        return int(await _first(session.finished, process.gone))
+        code = int(await _first(session.finished, process.gone))
+    outbox.close()
+    return code
 
 
 async def _serve_tcp(host: str, port: int, sources: Sources, process: _Process) -> int:
@@ -229,9 +232,9 @@ def _print_addresses(scheme: str, server: Any) -> None:
         print(f"infill-ls: listening on {scheme}://{host}:{port}", file=sys.stderr, flush=True)
 
 
-def _take_over_stdio() -> tuple[int, BinaryIO]:
-    """stdin's descriptor and stdout as a file, for us alone: what a library prints goes to stderr."""
-    stdin, stdout = os.dup(0), os.fdopen(os.dup(1), "wb")
+def _take_over_stdio() -> tuple[int, int]:
+    """The descriptors of stdin and stdout, for us alone: what a library prints goes to stderr."""
+    stdin, stdout = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

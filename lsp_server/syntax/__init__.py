@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import importlib
+import re
 from functools import cache
 from time import perf_counter
 
@@ -26,6 +27,8 @@ REST_S = 30.0  # before another attempt at such a text
 QUICK_S = 0.002  # a parse that takes longer is put off while somebody waits
 REPARSE_SHARE = 1 / 16  # of what the first parse took, for one edit: as measured
 STALE_CHARS = 2_000  # but not past this much of new text
+# The YAML scanner ends the process when its stack of indentations, which begin with these characters, grows past 250.
+TOO_DEEP = {"tree_sitter_yaml": re.compile(r"^[ \t?:-]{200}", re.MULTILINE)}
 CHUNK = 16_384  # characters handed to the parser at a time
 
 
@@ -73,7 +76,7 @@ class Syntax:
 
     def _parse(self, text: str) -> None:
         start = perf_counter()
-        if self._parser is None or len(text) > MAX_CHARS or start < self._rest_until:
+        if self._parser is None or len(text) > MAX_CHARS or start < self._rest_until or self._is_too_deep(text):
             self._tree = None
             return
         is_first = self._tree is None
@@ -84,6 +87,10 @@ class Syntax:
             self._row, self._reparse_s = (0, 0), taken_s * REPARSE_SHARE
         else:  # one quick parse among slow ones does not make the next one quick
             self._reparse_s = max(taken_s, 0.8 * self._reparse_s)
+
+    def _is_too_deep(self, text: str) -> bool:
+        pattern = TOO_DEEP.get(self.language.package)
+        return pattern is not None and pattern.search(text) is not None
 
     def _point(self, text: str, offset: int) -> tuple[int, int]:
         """Row and column, where only "\\n" ends a row; counted from the row of the last edit."""

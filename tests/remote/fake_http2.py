@@ -25,6 +25,7 @@ class FakeHttp2:
     n_connections: int = 0
     begun: list[int] = field(default_factory=list)
     reset: list[int] = field(default_factory=list)
+    transports: list[asyncio.Transport] = field(default_factory=list)
 
     async def __aenter__(self) -> FakeHttp2:
         self.tls.set_alpn_protocols(["h2"])
@@ -35,7 +36,10 @@ class FakeHttp2:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)  # for clients to say goodbye
+        for transport in self.transports:
+            transport.abort()
+        await asyncio.sleep(0.02)
 
 
 class _Connection(asyncio.Protocol):
@@ -47,6 +51,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._server.n_connections += 1
+        self._server.transports.append(transport)
         self._h2.initiate_connection()
         self._h2.update_settings({3: MAX_STREAMS})
         transport.write(self._h2.data_to_send())

@@ -25,7 +25,7 @@ def test_a_short_soak_leaves_nothing_behind():
 
 def test_typists_put_a_load_on_a_server(llama_cpp):
     printed = ran("load", llama_cpp, "--typists", "2", "--seconds", "2", "--prompt-tokens", "300")
-    assert "2 typists" in printed and "failed 0 (0%)" in printed and "to the first token" in printed
+    assert "2 typists" in printed and "to the first token  p50" in printed
 
 
 def test_the_own_share_of_a_request_is_measured():
