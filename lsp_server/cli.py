@@ -109,6 +109,15 @@ def _add_models(commands: Any) -> None:
     inspect.add_argument("--context", type=int, metavar="TOKENS", help="show the memory that this much context takes")
     inspect.set_defaults(run=_models_inspect)
 
+    convert = actions.add_parser(
+        "convert", help="make a model file of a checkpoint", description=_models_convert.__doc__
+    )
+    convert.add_argument("source", type=Path, metavar="DIR_OR_FILE", help="a folder with config.json, or its weights")
+    convert.add_argument("target", type=Path, metavar="OUT.gguf", help="the file to write")
+    convert.add_argument("--quant", default="q8_0", metavar="NAME", help="q8_0 (the default), q4_k_m, q4_0, f16 …")
+    convert.add_argument("--name", default="", help="of the model, where its folder does not tell")
+    convert.set_defaults(run=_models_convert)
+
 
 def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
     # Given before the command or after it, the option means the same; SUPPRESS keeps the second from erasing the first.
@@ -197,6 +206,19 @@ def _models_inspect(options: argparse.Namespace) -> int:
     found = inspect.inspect(options.file)
     say(inspect.printed(found, options.context))
     return ENGINE_FAILED if found.complaints else OK
+
+
+def _models_convert(options: argparse.Namespace) -> int:
+    """Make a GGUF file of a checkpoint: safetensors, PyTorch files or GPTQ, as its makers publish it."""
+    from lsp_server import terminal
+    from lsp_server.models import convert
+
+    with terminal.ProgressBar(sys.stderr) as bar:
+        made = convert.convert(options.source, options.target, options.quant, bar.show, name=options.name)
+    for note in made.notes:
+        print(f"infill-ls: {note}", file=sys.stderr)
+    say(convert.summary(made))
+    return OK
 
 
 def _settings(options: argparse.Namespace) -> int:

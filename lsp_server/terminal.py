@@ -1,10 +1,11 @@
-"""What `infill-ls complete` prints: the file around the cursor, the explanation, or JSON."""
+"""What commands print: the file around the cursor, the explanation, JSON, how far something is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TextIO
 
 from lsp_server.pipeline import Answer, Engine, ModelInfo
@@ -30,6 +31,39 @@ class Colours:
             stream is not None and stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         )
         return Colours("\033[32m", "\033[2m", "\033[1m", "\033[0m") if wanted else Colours()
+
+
+class ProgressBar:
+    """How far something is, on a line of its own that is gone at the end; nothing where nobody looks."""
+
+    WIDTH = 40
+    PAUSE_S = 0.1
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream if stream.isatty() else None
+        self._started = monotonic()
+        self._drawn = 0.0
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write("\r\033[K")
+
+    def show(self, done: int, total: int) -> None:
+        now = monotonic()
+        if now - self._drawn < self.PAUSE_S:
+            return
+        self._drawn = now
+        fraction = done / total
+        full = round(fraction * self.WIDTH)
+        left_s = (now - self._started) * (1 - fraction) / max(fraction, 0.001)
+        self._write(f"\r{fraction:4.0%} {'━' * full}{'┄' * (self.WIDTH - full)} {left_s:.0f} s left \033[K")
+
+    def _write(self, text: str) -> None:
+        if self._stream:
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def draw(snapshot: Snapshot, completion: Completion | None, colours: Colours) -> str:

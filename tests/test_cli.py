@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.cli import main
+from tests.small_checkpoints import checkpoint
 
 CART = Path(__file__).parent / "samples" / "cart.py"
 
@@ -30,6 +31,15 @@ def test_complete_prints_the_file_with_the_suggestion_in_it(capsys):
     printed = capsys.readouterr().out
     assert "def total_cents(self) -> int:" in printed
     assert "+ 26" in printed and "┃" in printed and "fim" in printed
+
+
+def test_a_checkpoint_is_converted_and_the_next_step_is_said(tmp_path, capsys):
+    source, target = checkpoint(tmp_path / "starcoder-small"), tmp_path / "small.gguf"
+    assert run("models", "convert", source, target, "--quant", "q4_0") == 0
+    printed = capsys.readouterr().out
+    assert f"{target} (" in printed and f"--model {target}" in printed and "starcoder prompts" in printed
+    assert run("models", "inspect", target) == 0
+    assert "starcoder-small" in capsys.readouterr().out
 
 
 def test_the_file_is_not_changed():

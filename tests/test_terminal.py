@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lsp_server.terminal import Colours, draw
+import io
+
+from lsp_server.terminal import Colours, ProgressBar, draw
 from lsp_server.values import Completion
 from tests.drawing import snapshot
 
@@ -11,6 +13,20 @@ def drawn(document: str, text: str | None, n_replaced: int = 0, colours: Colours
     asked = snapshot(document)
     completion = None if text is None else Completion(text, asked.offset + n_replaced)
     return draw(asked, completion, colours)
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_progress_bar_is_seen_by_people_only_and_leaves_nothing():
+    screen, file = Screen(), io.StringIO()
+    for stream in (screen, file):
+        with ProgressBar(stream) as bar:
+            bar.show(3, 4)
+    assert screen.getvalue().startswith(f"\r 75% {'━' * 30}{'┄' * 10} ") and screen.getvalue().endswith("\r\033[K")
+    assert file.getvalue() == ""
 
 
 def test_the_suggestion_stands_between_two_cursors_and_its_line_is_marked():

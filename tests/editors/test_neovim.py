@@ -159,6 +159,9 @@ def test_two_files_share_one_server(open_neovim: Open, shapes: Path) -> None:
     assert saved(editor, shapes) == first
     editor.type(":next<CR>")
     editor.until("the server to know the file", lambda: editor.eval("luaeval('#vim.lsp.get_clients({bufnr = 0})')"))
+    # Inline completion is switched on in a callback of its own, after that; one scheduled now comes behind it.
+    editor.eval("luaeval('vim.schedule(function() vim.g.is_idle = true end)')")
+    editor.until("its callbacks", lambda: editor.eval("get(g:, 'is_idle', v:false)"))
     editor.type("Goreturn math.")
     second = accept(editor)
     assert saved(editor, other) == second

@@ -1,0 +1,3 @@
+"""What the tests measure and do not judge, a line for each model; printed at the end."""
+
+TABLE: list[str] = []
