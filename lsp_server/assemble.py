@@ -124,7 +124,8 @@ def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> E
         notes=tokenizer.notes,
     )
     backend = LocalBackend(model, tokenizer, template)
-    engine = Engine(backend, tokenizer.count_line, WindowBudget(n_prompt - template.n_overhead), limits, info)
+    budget = WindowBudget(n_prompt - template.n_overhead)
+    engine = Engine(backend, tokenizer.count_line, budget, limits, info, ends_by_itself=notes.ends_by_itself)
     return with_limits(engine, settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
 
 

@@ -216,7 +216,7 @@ def _models_convert(options: argparse.Namespace) -> int:
     with terminal.ProgressBar(sys.stderr) as bar:
         made = convert.convert(options.source, options.target, options.quant, bar.show, name=options.name)
     for note in made.notes:
-        print(f"infill-ls: {note}", file=sys.stderr)
+        complain(note)
     say(convert.summary(made))
     return OK
 

@@ -14,7 +14,7 @@ from lsp_server.context.window import WindowBudget
 from lsp_server.privacy import is_excluded
 from lsp_server.prompt import fit
 from lsp_server.stopping.written import Written
-from lsp_server.syntax import Tree
+from lsp_server.syntax import Seam, Tree
 from lsp_server.trace import Trace
 from lsp_server.values import (
     CodeContext,
@@ -54,6 +54,7 @@ class Engine:
     limits: Limits
     model: ModelInfo
     never_sent: tuple[str, ...] = ()  # patterns of files that must not leave the machine; none where nothing does
+    ends_by_itself: bool = True  # False: the model hardly ever says that it is done, so one line is one line
 
 
 def with_limits(engine: Engine, max_tokens: int, max_time_s: float) -> Engine:
@@ -83,26 +84,32 @@ async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previo
         trace.empty_because = Reason.EXCLUDED
         return Answer(None, trace)
     with trace.stage("context"):
-        trace.context = context = gather(snapshot, tree, engine.budget, engine.count_line, previous)
+        trace.context = context = gather(
+            snapshot, tree, engine.budget, engine.count_line, previous, ends_by_itself=engine.ends_by_itself
+        )
     if context.shape is Shape.NOTHING:
         trace.empty_because = context.refusal
         return Answer(None, trace)
     with trace.stage("prompt"):
         trace.prompt = prompt = fit(context.window)
     with trace.stage("generation"):
-        trace.generation = generation = await _generate(engine, prompt, context, trace)
+        seam = Seam(tree, snapshot.text, snapshot.offset) if tree else None
+        trace.generation = generation = await _generate(engine, prompt, context, seam, trace)
     with trace.stage("postprocess"):
-        outcome = postprocess.apply(generation.text, context)
+        outcome = postprocess.apply(generation.text, context, seam)
     trace.filters = outcome.changed_by
     if outcome.rejected is not None:
-        trace.empty_because = outcome.rejected
+        emptied = not generation.text.strip() and generation.finish_reason is not Reason.END_OF_TEXT
+        trace.empty_because = generation.finish_reason if emptied else outcome.rejected
         return Answer(None, trace)
     return Answer(Completion(outcome.text, snapshot.offset + outcome.n_replaced), trace)
 
 
-async def _generate(engine: Engine, prompt: FimPrompt, context: CodeContext, trace: Trace) -> Generation:
+async def _generate(
+    engine: Engine, prompt: FimPrompt, context: CodeContext, seam: Seam | None, trace: Trace
+) -> Generation:
     """Read the stream until the model ends or a rule fires; leaving the block closes it, and so stops the model."""
-    written = Written(context, engine.limits)
+    written = Written(context, engine.limits, seam)
     started = perf_counter()
     async with aclosing(engine.backend.stream(prompt, engine.limits)) as events:
         async for event in events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -13,8 +14,16 @@ from lsp_server.values import Limits, Reason
 from tests.drawing import answered, completed, scripted_engine, snapshot
 
 
-def test_the_rest_of_a_line_is_one_line():
-    assert completed("x = ┃\ny = 2\n", model_says="compute(1)\nz = 3\n") == "x = compute(1)┃\ny = 2\n"
+def test_the_rest_of_a_line_may_be_several():
+    assert completed("x = ┃\ny = 2\n", model_says="sum(\n    z\n)\ny = 2\n") == "x = sum(\n    z\n)┃\ny = 2\n"
+
+
+def test_the_rest_of_a_line_is_one_line_where_the_model_does_not_end_by_itself():
+    engine = replace(scripted_engine("compute(1)\nz = 3\n"), ends_by_itself=False)
+    asked = snapshot("x = ┃\ny = 2\n")
+    answer = asyncio.run(complete(engine, asked, Syntax("python").parse(asked.text), None))
+    assert answer.completion is not None and answer.completion.text == "compute(1)"
+    assert answer.trace.reason is Reason.LINE_COMPLETE
 
 
 def test_a_body_ends_where_the_indentation_falls():
@@ -37,7 +46,7 @@ def test_the_stream_is_closed_the_moment_a_rule_fires():
     asked = snapshot("x = ┃\n")
     asyncio.run(complete(engine, asked, Syntax("python").parse(asked.text), None))
     assert isinstance(engine.backend, Scripted)
-    assert engine.backend.n_given < 10
+    assert engine.backend.n_given < 20
 
 
 def test_a_trailing_space_is_taken_back_for_the_model_to_bring():
@@ -51,10 +60,11 @@ def test_a_trailing_space_is_taken_back_for_the_model_to_bring():
 @pytest.mark.parametrize(
     ("document", "says", "reason"),
     [
-        ("x = ┃\n", "1\n", Reason.LINE_COMPLETE),
+        ("x = ┃\ny = compute(1)\n", "1\ny = compute(1)\n", Reason.SUFFIX_REACHED),
         ("x = ┃\n", "1", Reason.END_OF_TEXT),
         ("x = ┃\n", "   ", Reason.NOTHING_TO_ADD),
-        ("┃\nreturn total\n", "return total", Reason.ALREADY_THERE),
+        ("┃\nreturn total\n", "return total", Reason.SUFFIX_REACHED),
+        ("ret┃\nreturn total\n", "urn total", Reason.ALREADY_THERE),
     ],
 )
 def test_every_answer_says_why_it_ends_or_is_empty(document, says, reason):

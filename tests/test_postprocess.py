@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lsp_server import postprocess
+from lsp_server.syntax import Seam, Syntax
 from lsp_server.values import Reason
 from tests.drawing import CURSOR, context
 
@@ -26,6 +27,13 @@ def test_the_space_before_the_cursor_is_not_doubled():
 
 def test_indentation_on_a_blank_line_is_kept():
     assert accepted("def f():\n┃", "    return 1") == "def f():\n    return 1┃"
+
+
+def test_indentation_left_of_the_cursor_is_not_doubled():
+    outcome = postprocess.apply("    return 1", context("def f():\n    ┃", block_indent="    "))
+    assert outcome.text == "return 1"
+    deeper = postprocess.apply("      return 1", context("if a:\n    if b:\n    ┃", block_indent="        "))
+    assert deeper.text == "    return 1"
 
 
 def test_white_space_is_no_suggestion():
@@ -72,6 +80,24 @@ def test_a_copy_of_the_lines_below_is_no_suggestion():
 
 def test_a_line_that_only_begins_like_the_one_below_stays():
     assert accepted("┃\nreturn total", "return totals") == "return totals┃\nreturn total"
+
+
+def in_syntax(document: str, text: str, language_id: str = "python") -> str:
+    """The same, with the syntax of the document at hand."""
+    before, after = document.split(CURSOR)
+    tree = Syntax(language_id).parse(before + after)
+    assert tree is not None
+    outcome = postprocess.apply(text, context(document), Seam(tree, before + after, len(before)))
+    return before + outcome.text + CURSOR + after[outcome.n_replaced :]
+
+
+def test_the_closers_that_leave_no_error_are_chosen():
+    assert in_syntax('x = "f(┃)\n', 'x) = 1"') == 'x = "f(x) = 1"┃\n'
+    assert in_syntax("x = f(┃)\n", "y") == "x = f(y┃)\n"
+
+
+def test_a_copy_of_the_line_below_that_the_document_misses_stays():
+    assert in_syntax("f(\n    (\n    1\n┃\n)\n", ")") == "f(\n    (\n    1\n)┃\n)\n"
 
 
 def test_the_filters_that_changed_the_text_are_named():

@@ -17,18 +17,27 @@ BELOW_CHARS = 20_000  # of the text below the cursor's line that stopping and fi
 
 
 def gather(
-    snapshot: Snapshot, tree: Tree | None, budget: WindowBudget, count_line: CountLine, previous: Window | None
+    snapshot: Snapshot,
+    tree: Tree | None,
+    budget: WindowBudget,
+    count_line: CountLine,
+    previous: Window | None,
+    *,
+    ends_by_itself: bool = True,
 ) -> CodeContext:
     """Decide what is wanted at the cursor and cut the window around it.
 
     `tree` is the syntax of `snapshot.text`; without one, the indentation has to do. `count_line` gives the tokens of
     one line, its line end included. `previous` is the window of the document's last request: where its cut points still
-    do, they are kept. A refused request has that window, or an empty one.
+    do, they are kept. A refused request has that window, or an empty one. A model that `ends_by_itself` may write as
+    many lines as belong to the place, and the stopping rules end what does not; any other is held to the shape.
     """
     text, offset = snapshot.text, snapshot.offset
     scopes: Scopes = tree or Indentation(text, language(snapshot.language_id))
     decision = decide(text, offset, scopes, snapshot.invoked)
     shape, refusal, window = decision.shape, decision.refusal, None
+    if shape is Shape.LINE and ends_by_itself:
+        shape = Shape.BLOCK
     if refusal is None:
         window = cut(text, offset, scopes, budget, count_line, previous)
         shape, refusal = (shape, None) if window else (Shape.NOTHING, Reason.NO_ROOM)

@@ -17,6 +17,7 @@ class ModelNotes:
     )
     family: str = ""  # as in fim.py
     order: str = ""
+    ends_by_itself: bool = True  # False: it hardly ever says that it is done, so a line begun is all it may write
 
 
 def notes_beside(model: Path) -> ModelNotes:

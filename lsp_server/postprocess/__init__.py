@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lsp_server.postprocess.blanks import no_second_space, nothing_to_add, trim_trailing_blanks
+from lsp_server.postprocess.blanks import (
+    first_line_at_its_column,
+    no_second_space,
+    nothing_to_add,
+    trim_trailing_blanks,
+)
 from lsp_server.postprocess.closers import reconcile_closers
 from lsp_server.postprocess.draft import Draft
 from lsp_server.postprocess.overlap import already_there, cut_rest_of_line
+from lsp_server.syntax import Seam
 from lsp_server.values import CodeContext, Reason
 
 FILTERS: tuple[Callable[[Draft], Draft | Reason], ...] = (
     trim_trailing_blanks,
     no_second_space,
+    first_line_at_its_column,
     nothing_to_add,
     reconcile_closers,
     cut_rest_of_line,
@@ -30,8 +37,8 @@ class Outcome:
     rejected: Reason | None
 
 
-def apply(text: str, context: CodeContext) -> Outcome:
-    draft = Draft(context, text)
+def apply(text: str, context: CodeContext, seam: Seam | None = None) -> Outcome:
+    draft = Draft(context, text, seam=seam)
     changed_by: list[str] = []
     for filter_ in FILTERS:
         result = filter_(draft)

@@ -19,5 +19,16 @@ def no_second_space(draft: Draft) -> Draft:
     return draft
 
 
+def first_line_at_its_column(draft: Draft) -> Draft:
+    """Indentation that stands left of the cursor already is not written a second time."""
+    here, block = draft.context.line_prefix, draft.context.block_indent
+    if here.strip() or not here or not block.startswith(here):
+        return draft
+    code = draft.text.lstrip(" \t")
+    lead = draft.text[: len(draft.text) - len(code)]
+    missing = block[len(here) :]
+    return replace(draft, text=missing + code) if len(lead) > len(missing) else draft
+
+
 def nothing_to_add(draft: Draft) -> Draft | Reason:
     return draft if draft.text.strip() else Reason.NOTHING_TO_ADD

@@ -9,9 +9,19 @@ from lsp_server.postprocess.draft import Draft
 
 OPENERS = {")": "(", "]": "[", "}": "{"}
 QUOTES = "\"'`"
+CLOSERS = ")]}>\"'`"
 
 
 def reconcile_closers(draft: Draft) -> Draft:
+    """What the brackets say, unless the document is better off with other closers, or fewer, giving way."""
+    by_brackets = _by_brackets(draft)
+    rest = draft.context.line_suffix
+    n_closers = len(rest) - len(rest.lstrip(CLOSERS))
+    others = [replace(draft, n_replaced=n_replaced) for n_replaced in range(n_closers + 1)] if n_closers else []
+    return min((by_brackets, *others), key=Draft.n_errors)
+
+
+def _by_brackets(draft: Draft) -> Draft:
     """Where the text closes what was opened left of the cursor, and the same closer stands right of it, one has to go.
 
     At the end of the text, the text's own: the suggestion is then a plain insertion. Further in, the document's: the

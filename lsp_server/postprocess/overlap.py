@@ -24,7 +24,7 @@ def already_there(draft: Draft) -> Draft | Reason:
     new = [line.strip() for line in draft.text.split("\n") if line.strip()]
     completed = [(draft.context.line_prefix + draft.text.split("\n")[0]).strip(), *new[1:]]
     for lines in (completed, new):
-        if below and lines == below[: len(lines)] and len("".join(lines)) >= MIN_OVERLAP:
+        if below and lines == below[: len(lines)] and len("".join(lines)) >= MIN_OVERLAP and not draft.mends():
             return Reason.ALREADY_THERE
     return draft
 

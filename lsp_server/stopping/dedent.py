@@ -1,38 +1,34 @@
-"""A block was wanted: stop where the indentation falls below it."""
+"""The indentation falls below the block at the cursor: what the block was waiting for, or something else?"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
-from lsp_server.stopping.written import Stop, Written
-from lsp_server.text import indent_of
-from lsp_server.values import Reason, Shape
+from lsp_server.stopping.likeness import likeness
+from lsp_server.stopping.written import CLOSER, Line, Stop, Written, lines_below, width
+from lsp_server.values import Reason
 
-CLOSERS_ONLY = re.compile(r"\s*[)\]}]+[;,]?\s*")
-TAB_WIDTH = 8
+_GOES_ON = re.compile(r"(else|elif|elsif|elseif|except|finally|catch|rescue|ensure|case|when|default)\b")
+SAME = 0.8
 
 
-def dedent_below_block(written: Written) -> Stop | None:
-    """The line that closes a bracketed block belongs to it, unless it stands below the cursor already."""
-    if written.context.shape is not Shape.BLOCK:
-        return None
-    limit = _width(written.context.block_indent)
-    for start, line in written.lines()[1:]:
-        if not line.strip() or _width(indent_of(line)) >= limit:
+def dedent_below_block(written: Written) -> Iterator[Stop]:
+    """A line left of the block ends it, but for closers that the block still needs and branches of its statement."""
+    limit = written.base
+    below = lines_below(written.context.below)
+    for line in written.lines:
+        if not line.start or line.width >= limit:
             continue
-        if not CLOSERS_ONLY.fullmatch(line) or _stands_below(line, written.context.below):
-            return Stop(Reason.DEDENT, written.before(start))
-        is_last = start + len(line) == len(written.text)
-        if is_last and not written.is_whole:
-            return None  # more may follow on this line, as in "} else {"
-        return Stop(Reason.DEDENT, start + len(line.rstrip()))
-    return None
+        if not _is_wanted(line, below):
+            yield Stop(Reason.DEDENT, written.before(line))
+            return
+        limit = line.width
 
 
-def _stands_below(closer: str, below: str) -> bool:
-    next_line = next((line for line in below.split("\n", 20) if line.strip()), "")
-    return next_line.strip().startswith(closer.strip()) and indent_of(next_line) == indent_of(closer)
-
-
-def _width(indent: str) -> int:
-    return len(indent.expandtabs(TAB_WIDTH))
+def _is_wanted(line: Line, below: Sequence[str]) -> bool:
+    """What closes or goes on with a block is wanted unless the document has it below."""
+    standing = next((other.strip() for other in below if width(other) <= line.width), "")
+    if CLOSER.match(line.code):
+        return not CLOSER.match(standing)
+    return bool(_GOES_ON.match(line.code)) and likeness(line.code, standing) < SAME

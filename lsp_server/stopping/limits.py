@@ -24,5 +24,5 @@ def _limit(written: Written, reason: Reason, spent: float, soft: float, hard: fl
         return None
     last_line = written.text.rfind("\n")
     if last_line > 0:
-        return Stop(reason, written.before(last_line + 1))
+        return Stop(reason, len(written.text[:last_line].rstrip()))
     return Stop(reason, 0) if spent >= hard else None

@@ -1,45 +1,68 @@
-"""A model that loops writes the same thing until it is stopped."""
+"""A model that loops writes the same thing until it is stopped, or the same thing with the next number in it."""
 
 from __future__ import annotations
 
-from lsp_server.stopping.written import Stop, Written
+import re
+from collections.abc import Iterator, Sequence
+
+from lsp_server.stopping.written import Line, Stop, Written
 from lsp_server.values import Reason
 
-SAME_LINES = 3
+SAME_BLOCKS = 3  # of the same lines: the third is no chance
+COUNTED_BLOCKS = 5  # of lines that differ by a number only
+BLOCK_LINES = range(1, 13)
 # The same few characters five times over are a loop; one and the same character may be a ruler ("-----"), until it is
 # longer than any line should be.
 UNIT_CHARS = range(3, 61)
 SAME_UNITS = 5
 RULER_CHARS = 120
+_NUMBER = re.compile(r"\d+")
 
 
-def loop(written: Written) -> Stop | None:
-    """Keep what was said once."""
-    return _same_lines(written) or _same_characters(written.text)
+def lines_repeat(written: Written) -> Iterator[Stop]:
+    """Keep what was said once. What stands left of the cursor may be repeated, or only what was written behind it."""
+    whole = [line.code for line in written.lines]
+    added = [written.added(line) for line in written.lines[:1]] + whole[1:]
+    for codes in (added, whole):
+        yield from _blocks(written, codes, SAME_BLOCKS)
+        yield from _blocks(written, [_NUMBER.sub("", code) for code in codes], COUNTED_BLOCKS)
 
 
-def _same_lines(written: Written) -> Stop | None:
-    lines = [(start, line) for start, line in written.whole_lines() if line.strip()]
-    tail = lines[-SAME_LINES:]
-    if len(tail) < SAME_LINES or len({line.strip() for _, line in tail}) > 1:
-        return None
-    start, line = tail[0]
-    return Stop(Reason.REPETITION, start + len(line))
+def _blocks(written: Written, codes: list[str], n_blocks: int) -> Iterator[Stop]:
+    """The last lines are `n_blocks` times the same block: keep the first."""
+    for n_lines in BLOCK_LINES:
+        if n_lines * n_blocks > len(codes):
+            return
+        if codes[-n_lines:] * n_blocks == codes[-n_lines * n_blocks :]:
+            first = _earliest(codes, n_lines)
+            yield Stop(Reason.REPETITION, _end(written, written.lines[first + n_lines - 1]))
+            return
 
 
-def _same_characters(text: str) -> Stop | None:
-    if text.endswith(text[-1:] * RULER_CHARS):
-        return _once(text, 1) if text else None
-    for n_chars in UNIT_CHARS:
-        unit = text[-n_chars:]
-        if text.endswith(unit * SAME_UNITS) and len(set(unit)) > 1:
-            return _once(text, n_chars)
-    return None
-
-
-def _once(text: str, period: int) -> Stop:
-    """Keep the first of the repetitions, wherever in it the text happens to end."""
-    start = len(text) - period
-    while start > 0 and text[start - 1] == text[start - 1 + period]:
+def _earliest(codes: Sequence[str], period: int) -> int:
+    """Where the first of the repetitions begins."""
+    start = len(codes) - period
+    while start > 0 and codes[start - 1] == codes[start - 1 + period]:
         start -= 1
-    return Stop(Reason.REPETITION, start + period)
+    return start
+
+
+def _end(written: Written, line: Line) -> int:
+    end = written.text.find("\n", line.start)
+    return len(written.text[: end if end >= 0 else None].rstrip())
+
+
+def characters_repeat(written: Written) -> Stop | None:
+    """The same few characters over and over, within a line."""
+    line_start = written.text.rfind("\n") + 1
+    line = written.text[line_start:]
+    period = _period(line)
+    return Stop(Reason.REPETITION, line_start + _earliest(line, period) + period) if period else None
+
+
+def _period(line: str) -> int:
+    """After how many characters the end of the line repeats itself; 0 where it does not."""
+    if line and line.endswith(line[-1] * RULER_CHARS):
+        return 1
+    units = (n_chars for n_chars in UNIT_CHARS if line.endswith(line[-n_chars:] * SAME_UNITS))
+    return next((n_chars for n_chars in units if len(set(line[-n_chars:])) > 1), 0)

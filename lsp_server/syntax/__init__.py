@@ -19,7 +19,7 @@ from lsp_server.languages import LANGUAGES, language, language_of
 from lsp_server.syntax.tree import Definition, Kind, Tree
 from lsp_server.text import Span
 
-__all__ = ["Definition", "Kind", "Syntax", "Tree", "language_of", "missing_grammars"]
+__all__ = ["Definition", "Kind", "Seam", "Syntax", "Tree", "language_of", "missing_grammars"]
 
 MAX_CHARS = 2_000_000  # beyond, a first parse takes about half a second, and the indentation has to do
 PARSE_S = 1.0  # text that is not what its name says can take far longer than its size tells
@@ -29,6 +29,8 @@ REPARSE_SHARE = 1 / 16  # of what the first parse took, for one edit: as measure
 STALE_CHARS = 2_000  # but not past this much of new text
 # The YAML scanner ends the process when its stack of indentations, which begin with these characters, grows past 250.
 TOO_DEEP = {"tree_sitter_yaml": re.compile(r"^[ \t?:-]{200}", re.MULTILINE)}
+SPLICE_S = 0.05  # for the question what an insertion would do
+SPLICE_ERRORS = 20  # counting ends there
 CHUNK = 16_384  # characters handed to the parser at a time
 
 
@@ -97,6 +99,39 @@ class Syntax:
         known, row = self._row
         row += text.count("\n", known, offset) - text.count("\n", offset, known)
         return row, offset - (text.rfind("\n", 0, offset) + 1)
+
+
+class Seam:
+    """The place in a parsed document where text is to be inserted, and what that would do to its syntax."""
+
+    def __init__(self, tree: Tree, text: str, offset: int) -> None:
+        self._tree, self._text, self._offset = tree, text, offset
+        self._known: dict[tuple[str, int], int] = {}
+
+    def n_errors(self, insert: str, n_replaced: int = 0) -> int:
+        """How many places the grammar could not explain if `insert` took the place of `n_replaced` characters."""
+        asked = insert, n_replaced
+        if asked not in self._known:
+            end = self._offset + n_replaced
+            self._known[asked] = _n_errors_with(self._tree, self._text, self._offset, end, insert)
+        return self._known[asked]
+
+
+def _n_errors_with(tree: Tree, text: str, start: int, end: int, new_text: str) -> int:
+    """How many places the grammar could not explain if `new_text` took the place of `text[start:end]`.
+
+    `tree` is the syntax of `text`, and stays so. A parse that takes too long tells nothing good of the insertion.
+    """
+    grammar = _grammar(tree.language.package, tree.language.function)
+    if grammar is None:
+        return 0
+    row, line_start = text.count("\n", 0, start), text.rfind("\n", 0, start) + 1
+    at = (row, start - line_start)
+    edited = tree.parsed.copy()
+    edited.edit(start, end, start + len(new_text), at, _advance(at, text[start:end]), _advance(at, new_text))
+    document = text[:start] + new_text + text[end:]
+    parsed = _parsed(tree_sitter.Parser(grammar), document, edited, perf_counter() + SPLICE_S)
+    return Tree(document, parsed, tree.language).n_errors(0, len(document), SPLICE_ERRORS) if parsed else SPLICE_ERRORS
 
 
 def _parsed(

@@ -47,6 +47,7 @@ class Tree:
 
     def __init__(self, text: str, tree: tree_sitter.Tree, of: Language) -> None:
         self._text = text
+        self.parsed = tree
         self._root = tree.root_node
         self.language = of
         self._kinds = _definition_kinds(of)
