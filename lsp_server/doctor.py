@@ -130,7 +130,7 @@ def _model(engine: Engine) -> Iterator[Finding]:
     )
     for note in model.notes:
         yield Finding("", note)
-    yield Finding("engine", f"{model.engine} ({engine_version()})")
+    yield Finding("engine", f"{model.engine} ({engine_version(model.engine)})")
 
 
 def _speed(engine: Engine) -> Finding:

@@ -49,8 +49,11 @@ class ModelSettings:
         user_only=True,
         within=(0, 1_048_576),
     )
-    engine: Literal["auto", "llama.cpp", "llama-server", "ctransformers"] = option(
-        "auto", "What runs the model. llama-server is for platforms where llama.cpp's C API is missing.", user_only=True
+    engine: Literal["auto", "llama.cpp", "native", "llama-server", "ctransformers"] = option(
+        "auto",
+        "What runs the model. native: llama.cpp compiled for this machine, from infill-ls[native]. llama-server is for"
+        " platforms where llama.cpp's C API is missing.",
+        user_only=True,
     )
     threads: int = option(0, "Threads that compute. 0: one less than there are cores.", user_only=True, within=(0, 256))
 

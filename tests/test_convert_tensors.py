@@ -79,7 +79,7 @@ def test_centred_numbers_have_the_same_rms_norm_as_layer_norm() -> None:
     centred = CenteredRows(InMemory(stream)).read(2, 7)
     layer_norm = (stream - stream.mean(axis=1, keepdims=True)) / stream.std(axis=1, keepdims=True)
     rms_norm = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True))
-    np.testing.assert_allclose(rms_norm, layer_norm[2:7], rtol=1e-5)
+    np.testing.assert_allclose(rms_norm, layer_norm[2:7], rtol=1e-5, atol=1e-6)
     inputs = floats(6, 5)
     outputs = inputs @ CenteredColumns(matrix).read(0, 8).T
     np.testing.assert_allclose(outputs.mean(axis=1), 0, atol=1e-6)

@@ -1,11 +1,17 @@
-"""The model in the package under llama.cpp: what is evaluated, forgotten, given up, refused."""
+"""The model in the package under llama.cpp: what is evaluated, forgotten, given up, refused.
+
+Everything is asked of both packages that bring llama.cpp; of the optional one where it is installed.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import random
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from threading import Event, Timer, get_ident
 from time import sleep
@@ -14,10 +20,10 @@ import numpy as np
 import pytest
 
 from lsp_server.errors import EngineError, EngineUnavailable, ModelFileError
-from lsp_server.inference import default_threads, engine_version, llama_api, opening, wheel
+from lsp_server.inference import default_threads, engine_version, llama_api, open_model, opening, wheel
 from lsp_server.inference.abort_watch import AbortWatch
 from lsp_server.inference.base import Aborted
-from lsp_server.inference.llama_cpp import LlamaCpp
+from lsp_server.inference.llama_cpp import LlamaCpp, Native
 from tests.engines import never, some_ids, written
 
 ROOT = Path(__file__).parents[1]
@@ -25,9 +31,30 @@ N_CONTEXT = 2048
 LONG = 1500  # tokens, a few tenths of a second
 
 
+def skip_where_missing(engine: type[LlamaCpp]) -> None:
+    """The optional one may be missing; one that is there and does not load fails the test."""
+    try:
+        metadata.version(engine.package.name)
+    except metadata.PackageNotFoundError:
+        assert engine is Native
+        pytest.skip(f"{engine.package.name} is not installed; `{engine.package.pip_install}` compiles it")
+
+
+@pytest.fixture(scope="module", params=[LlamaCpp, Native], ids=lambda engine: engine.name)
+def engine(request):
+    skip_where_missing(request.param)
+    return request.param
+
+
+@pytest.fixture
+def native():
+    skip_where_missing(Native)
+    return Native
+
+
 @pytest.fixture(scope="module")
-def loaded(model_path):
-    model = LlamaCpp.load(model_path, n_context=N_CONTEXT, n_threads=1)
+def loaded(engine, model_path):
+    model = engine.load(model_path, n_context=N_CONTEXT, n_threads=1)
     yield model
     model.close()
 
@@ -92,8 +119,8 @@ def test_what_was_rewound_and_evaluated_again_gives_the_same_tokens_and_logits(m
     assert written(model, 12) == fresh_tokens
 
 
-def test_the_context_is_rounded_up_and_can_be_filled_in_one_call(model_path):
-    model = LlamaCpp.load(model_path, n_context=300, n_threads=1)
+def test_the_context_is_rounded_up_and_can_be_filled_in_one_call(engine, model_path):
+    model = engine.load(model_path, n_context=300, n_threads=1)
     assert model.n_context == 512
     model.evaluate(some_ids(512), never)
     assert model.n_evaluated == 512
@@ -102,9 +129,9 @@ def test_the_context_is_rounded_up_and_can_be_filled_in_one_call(model_path):
     model.close()
 
 
-def test_two_models_at_once_do_not_disturb_each_other(model, model_path):
+def test_two_models_at_once_do_not_disturb_each_other(engine, model, model_path):
     expected = logits_after(model, some_ids(40))
-    other = LlamaCpp.load(model_path, n_context=256, n_threads=2)
+    other = engine.load(model_path, n_context=256, n_threads=2)
     logits_after(other, some_ids(70, seed=2))
     assert np.array_equal(model.logits(), expected)
     other.close()
@@ -166,16 +193,16 @@ def test_an_abort_behind_a_prompt_keeps_the_prompt(model):
     assert model.n_evaluated >= 50 and (model.n_evaluated - 50) % 32 == 0
 
 
-def test_an_abort_takes_effect_in_the_midst_of_a_batch(model_path):
-    model = LlamaCpp.load(model_path, n_context=N_CONTEXT, n_threads=1, n_batch=N_CONTEXT)
+def test_an_abort_takes_effect_in_the_midst_of_a_batch(engine, model_path):
+    model = engine.load(model_path, n_context=N_CONTEXT, n_threads=1, n_batch=N_CONTEXT)
     with pytest.raises(Aborted):
         model.evaluate(some_ids(LONG), give_up_after(0.02))
     assert model.n_evaluated == 0  # the one batch that there was
     model.close()
 
 
-def test_with_several_threads_an_abort_leaves_a_sound_model_too(model_path):
-    model = LlamaCpp.load(model_path, n_context=N_CONTEXT, n_threads=2)
+def test_with_several_threads_an_abort_leaves_a_sound_model_too(engine, model_path):
+    model = engine.load(model_path, n_context=N_CONTEXT, n_threads=2)
     expected = logits_after(model, some_ids(100))
     for delay_s in (0, 0.003, 0.01, 0.03):
         model.rewind(0)
@@ -204,10 +231,18 @@ def test_a_late_answer_to_one_question_does_not_abort_the_next_evaluation():
     watch.close()
 
 
+def test_a_question_that_stays_open_is_asked_ever_more_rarely():
+    watch, asked = AbortWatch(), []
+    with watch.watching(lambda: asked.append(None) is not None):
+        sleep(0.5)
+    assert 5 < len(asked) < 100  # every millisecond, it would be some 400
+    watch.close()
+
+
 def test_the_question_is_asked_many_times_and_not_by_the_thread_that_computes(model):
     asked_by = []
     model.evaluate(some_ids(LONG), lambda: asked_by.append(get_ident()) is not None)
-    assert len(asked_by) > 20
+    assert len(asked_by) > 10
     assert asked_by.count(get_ident()) == 1  # before it begins
 
 
@@ -221,8 +256,8 @@ def test_an_error_in_the_question_ends_the_evaluation_and_arrives(model):
 # Closing
 
 
-def test_a_closed_model_can_be_closed_again_and_nothing_else(model_path):
-    model = LlamaCpp.load(model_path, n_context=256, n_threads=1)
+def test_a_closed_model_can_be_closed_again_and_nothing_else(engine, model_path):
+    model = engine.load(model_path, n_context=256, n_threads=1)
     logits = logits_after(model, some_ids(10))
     kept = model.logits()
     model.close()
@@ -240,48 +275,48 @@ def test_the_weights_are_mapped_from_the_file(loaded, model_path):
     assert model_path in Path("/proc/self/maps").read_text()
 
 
-def test_progress_runs_from_nought_to_one(model_path):
+def test_progress_runs_from_nought_to_one(engine, model_path):
     told = []
-    LlamaCpp.load(model_path, n_context=256, n_threads=1, on_progress=told.append).close()
+    engine.load(model_path, n_context=256, n_threads=1, on_progress=told.append).close()
     assert told[0] == 0 and told[-1] == 1 and told == sorted(told)
 
 
-def test_an_error_in_the_progress_report_ends_the_loading_and_arrives(model_path):
+def test_an_error_in_the_progress_report_ends_the_loading_and_arrives(engine, model_path):
     def tell(fraction):
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        LlamaCpp.load(model_path, n_context=256, n_threads=1, on_progress=tell)
+        engine.load(model_path, n_context=256, n_threads=1, on_progress=tell)
 
 
-def test_a_context_that_llama_cpp_cannot_count_is_refused(model_path):
+def test_a_context_that_llama_cpp_cannot_count_is_refused(engine, model_path):
     with pytest.raises(EngineError, match="no memory for a context"):
-        LlamaCpp.load(model_path, n_context=2**33, n_threads=1)
+        engine.load(model_path, n_context=2**33, n_threads=1)
 
 
-def test_nothing_is_printed(model_path):
+def test_nothing_is_printed(engine, model_path):
     code = """
 import sys
 from lsp_server.inference import open_model
-model = open_model(sys.argv[1], n_context=256, n_threads=None)
+model = open_model(sys.argv[1], n_context=256, n_threads=None, engine=sys.argv[2])
 model.evaluate([5, 6, 7], lambda: False)
 try:
     model.evaluate([5] * 100, lambda: True)
 except Exception:
     pass
 try:
-    open_model(__file__ if "__file__" in globals() else sys.executable, n_context=256, n_threads=1)
+    open_model(sys.executable, n_context=256, n_threads=1, engine=sys.argv[2])
 except Exception:
     pass
 sys.exit(7)     # without closing: what the library says at the end is not printed either
 """
-    ended = in_a_new_process(code, model_path)
+    ended = in_a_new_process(code, model_path, engine.name)
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, "", "")
 
 
-def test_what_llama_cpp_says_goes_to_the_log_as_debug_messages(model_path, caplog):
+def test_what_llama_cpp_says_goes_to_the_log_as_debug_messages(engine, model_path, caplog):
     caplog.set_level(logging.DEBUG, logger=llama_api.__name__)
-    LlamaCpp.load(model_path, n_context=256, n_threads=1).close()
+    engine.load(model_path, n_context=256, n_threads=1).close()
     assert any("loaded meta data" in message for message in caplog.messages)
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
 
@@ -299,7 +334,7 @@ DAMAGE = {
 }
 
 
-def test_damaged_files_get_a_sentence_each_and_never_end_the_process(model_path, tmp_path):
+def test_damaged_files_get_a_sentence_each_and_never_end_the_process(engine, model_path, tmp_path):
     data = Path(model_path).read_bytes()
     files = [tmp_path / "missing.gguf"]
     for name, damage in DAMAGE.items():
@@ -308,51 +343,63 @@ def test_damaged_files_get_a_sentence_each_and_never_end_the_process(model_path,
     code = """
 import sys
 from lsp_server.errors import ModelFileError
-from lsp_server.inference.llama_cpp import LlamaCpp
-for path in sys.argv[1:]:
+from lsp_server.inference.opening import ENGINES
+for path in sys.argv[2:]:
     try:
-        LlamaCpp.load(path, n_context=256, n_threads=1)
+        ENGINES[sys.argv[1]](path, n_context=256, n_threads=1)
     except ModelFileError as error:
         print(error)
 """
-    ended = in_a_new_process(code, *map(str, files))
+    ended = in_a_new_process(code, engine.name, *map(str, files))
     sentences = ended.stdout.splitlines()
     assert ended.returncode == 0, ended.stderr
     assert len(sentences) == len(files)
     assert all(sentence.startswith(str(file)) for sentence, file in zip(sentences, files, strict=True)), sentences
 
 
-def test_a_vocabulary_without_weights_is_refused():
+def test_a_vocabulary_without_weights_is_refused(engine):
     with pytest.raises(ModelFileError, match="cannot be loaded"):
-        LlamaCpp.load(ROOT / "vendor/vocab/ggml-vocab-refact.gguf", n_context=256, n_threads=1)
+        engine.load(ROOT / "vendor/vocab/ggml-vocab-refact.gguf", n_context=256, n_threads=1)
 
 
 # The library
 
 
-def test_the_engine_has_a_name_and_a_version(model):
-    assert model.name == "llama.cpp"
-    assert engine_version().endswith(f"from xllamacpp {wheel.WHEEL_VERSION}")
+def test_the_engine_has_a_name_and_a_version(engine, model):
+    assert model.name == engine.name
+    assert engine_version(engine.name).startswith("llama.cpp ")
+    assert engine_version(engine.name).endswith(f"from {engine.package.name} {engine.package.version}")
 
 
-def test_the_version_that_is_known_is_the_one_that_is_installed_with_the_program():
-    assert f'"{wheel.WHEEL}=={wheel.WHEEL_VERSION}"' in (ROOT / "pyproject.toml").read_text()
+@pytest.mark.parametrize("package", llama_api.LAYOUTS, ids=lambda package: package.name)
+def test_the_version_that_is_known_is_the_one_that_is_installed_with_the_program(package):
+    assert f'"{package.name}=={package.version}"' in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize(
-    ("table", "field", "other"), [("CONTEXT_PARAMS", "offload_kqv", False), ("MODEL_PARAMS", "n_gpu_layers", 0)]
+    ("struct", "field", "other"), [("context_params", "offload_kqv", False), ("model_params", "n_gpu_layers", 0)]
 )
-def test_another_default_than_the_known_one_means_another_layout(monkeypatch, table, field, other):
-    known = getattr(llama_api, table)
+def test_another_default_than_the_known_one_means_another_layout(engine, monkeypatch, struct, field, other):
+    layout = llama_api.LAYOUTS[engine.package]
+    known = getattr(layout, struct)
     changed = tuple((name, ctype, other if name == field else default) for name, ctype, default in known)
-    monkeypatch.setattr(llama_api, table, changed)
+    monkeypatch.setitem(llama_api.LAYOUTS, engine.package, replace(layout, **{struct: changed}))
     with pytest.raises(EngineUnavailable, match=f"{field} reads .*; reinstall it with `pip install"):
-        llama_api.check_layout(llama_api.load_api())
+        llama_api.check_layout(llama_api.load_api(engine.package), engine.package)
 
 
-def refusal_to_install() -> str:
+def test_one_package_read_with_the_layout_of_the_other_is_refused(native, monkeypatch):
+    """Of the larger one: with that of the smaller, the library would write past its end."""
+    monkeypatch.setitem(llama_api.LAYOUTS, native.package, llama_api.LAYOUTS[wheel.XLLAMACPP])
+    api = ctypes.CDLL(llama_api.load_api(native.package)._name)  # with declarations of its own
+    llama_api._declare(api, native.package)
+    with pytest.raises(EngineUnavailable, match="lays out its settings differently"):
+        llama_api.check_layout(api, native.package)
+
+
+def refusal_to_install(package: wheel.Wheel = wheel.XLLAMACPP) -> str:
     with pytest.raises(EngineUnavailable) as refused:
-        wheel.check_installation()
+        wheel.check_installation(package)
     return str(refused.value)
 
 
@@ -360,13 +407,16 @@ def test_another_version_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setattr(wheel, "version", lambda name: "2025.1.1")
     assert refusal_to_install() == (
         f"xllamacpp 2025.1.1 is not the version that this program knows;"
-        f" install it with `pip install xllamacpp=={wheel.WHEEL_VERSION}`"
+        f" install it with `pip install xllamacpp=={wheel.XLLAMACPP.version}`"
     )
 
 
-def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(wheel, "WHEEL", "xllamacpp_not_there")
-    assert refusal_to_install().startswith("llama.cpp is missing")
+def test_a_missing_package_is_named_with_what_to_install():
+    missing = replace(wheel.LLAMA_CPP_PYTHON, name="not-there")
+    assert refusal_to_install(missing) == (
+        "llama.cpp is missing (the Python package not-there);"
+        f" install it with `pip install not-there=={missing.version}`"
+    )
 
 
 def test_a_processor_that_is_too_old_is_refused_before_the_library_ends_the_process(tmp_path, monkeypatch):
@@ -378,9 +428,42 @@ def test_a_processor_that_is_too_old_is_refused_before_the_library_ends_the_proc
     assert "AVX2" in refusal_to_install()
 
 
+def test_what_was_compiled_on_this_machine_runs_on_a_processor_without_avx2_too(native, monkeypatch):
+    monkeypatch.setattr(wheel, "_lacks_avx2", lambda: True)
+    assert wheel.check_installation(native.package).name == "llama_cpp"
+
+
 def test_a_missing_system_library_is_named():
     error = OSError("libgomp.so.1: cannot open shared object file: No such file or directory")
     assert "install it" in wheel.why_it_does_not_load(error)
+
+
+# Both packages in one process
+
+
+def test_both_packages_compute_the_same_tokens_in_one_process(native, model_path):
+    """Not the same logits: compiled for this processor, llama.cpp adds up in another order."""
+    ids = some_ids(300)
+    models = [engine.load(model_path, n_context=N_CONTEXT, n_threads=1) for engine in (LlamaCpp, native)]
+    one, other = (logits_after(model, ids) for model in models)
+    assert np.abs(one - other).max() < 0.5
+    assert written(models[0], 12) == written(models[1], 12)
+    for model in models:
+        model.close()
+
+
+def test_the_optional_package_is_not_taken_unless_asked_for(native, model_path):
+    model = open_model(model_path, n_context=256, n_threads=1)
+    assert model.name == LlamaCpp.name
+    model.close()
+
+
+def test_where_it_finds_a_graphics_card_it_is_taken_unasked(native, model_path, monkeypatch):
+    monkeypatch.setattr(llama_api.load_api(native.package), "llama_supports_gpu_offload", lambda: True)
+    model = open_model(model_path, n_context=256, n_threads=1)
+    assert model.name == native.name
+    assert model.evaluate(some_ids(100), never) is None  # by the processor, since there is no card
+    model.close()
 
 
 # Threads

@@ -1,6 +1,6 @@
-"""llama.cpp's C API, as far as this program calls it, out of the library inside the `xllamacpp` wheel.
+"""llama.cpp's C API, as far as this program calls it, out of the library inside a Python package.
 
-Declared after `llama.h` of exactly the build that is pinned. Structs of that header grow at any place between
+Declared after `llama.h` of exactly the builds that are pinned. Structs of that header grow at any place between
 releases, and a wrong layout would not fail, it would compute with other settings than were meant: so the version is
 compared first, and then what the library writes into its own default structs with what this file expects to read there.
 """
@@ -11,13 +11,14 @@ import atexit
 import ctypes
 import logging
 from ctypes import POINTER, Structure, c_bool, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from lsp_server.errors import EngineUnavailable
 from lsp_server.inference import wheel
-from lsp_server.inference.wheel import WHEEL, WHEEL_VERSION
+from lsp_server.inference.wheel import LLAMA_CPP_PYTHON, XLLAMACPP, Wheel
 
 logger = logging.getLogger(__name__)
 
@@ -91,12 +92,34 @@ CONTEXT_PARAMS: Fields = (
 )
 
 
-class ModelParams(Structure):
-    _fields_ = tuple((name, ctype) for name, ctype, _ in MODEL_PARAMS)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The structs of one build that move between releases."""
+
+    model_params: Fields
+    context_params: Fields
 
 
-class ContextParams(Structure):
-    _fields_ = tuple((name, ctype) for name, ctype, _ in CONTEXT_PARAMS)
+LAYOUTS = {
+    XLLAMACPP: Layout(MODEL_PARAMS, CONTEXT_PARAMS),
+    LLAMA_CPP_PYTHON: Layout(MODEL_PARAMS, tuple(field for field in CONTEXT_PARAMS if field[0] != "moe_cache_size")),
+}
+
+
+def functions_of(layout: Layout) -> dict[str, tuple[Any, ...]]:
+    """`FUNCTIONS`, and those that the structs of this build go in and out of."""
+    model_params, context_params = _structure(layout.model_params), _structure(layout.context_params)
+    return {
+        **FUNCTIONS,
+        "llama_model_default_params": (model_params,),
+        "llama_context_default_params": (context_params,),
+        "llama_model_load_from_file": (Model, c_char_p, model_params),
+        "llama_init_from_model": (Context, Model, context_params),
+    }
+
+
+def _structure(fields: Fields) -> type[Structure]:
+    return type("Params", (Structure,), {"_fields_": [(name, ctype) for name, ctype, _ in fields]})
 
 
 class Batch(Structure):
@@ -123,9 +146,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_version": (c_char_p,),
     "llama_log_set": (None, c_void_p, c_void_p),
     "llama_backend_init": (None,),
-    "llama_model_default_params": (ModelParams,),
-    "llama_context_default_params": (ContextParams,),
-    "llama_model_load_from_file": (Model, c_char_p, ModelParams),
+    "llama_supports_gpu_offload": (c_bool,),
     "llama_model_free": (None, Model),
     "llama_model_size": (c_uint64, Model),
     "llama_model_has_encoder": (c_bool, Model),
@@ -134,7 +155,6 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_model_is_diffusion": (c_bool, Model),
     "llama_model_get_vocab": (Vocab, Model),
     "llama_vocab_n_tokens": (c_int32, Vocab),
-    "llama_init_from_model": (Context, Model, ContextParams),
     "llama_free": (None, Context),
     "llama_n_ctx": (c_uint32, Context),
     "llama_n_batch": (c_uint32, Context),
@@ -148,40 +168,48 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
 }
 
 
-@cache
-def load_api() -> ctypes.CDLL:
+def load_api(package: Wheel = XLLAMACPP) -> ctypes.CDLL:
     """The library, declared, checked and initialised; loaded once in a process. Raises EngineUnavailable."""
-    library_path = _library_path()
+    return _load(package)
+
+
+@cache
+def _load(package: Wheel) -> ctypes.CDLL:
+    library_path = _library_path(package)
     wheel.prepare_environment()
     try:
         api = ctypes.CDLL(str(library_path))
     except OSError as error:
-        raise EngineUnavailable(wheel.why_it_does_not_load(error)) from error
-    _declare(api)
-    check_layout(api)
+        raise EngineUnavailable(wheel.why_it_does_not_load(error, package)) from error
+    _declare(api, package)
+    check_layout(api, package)
     _send_log_to_python(api)
     api.llama_backend_init()
     return api
 
 
-def engine_version() -> str:
+def engine_version(package: Wheel = XLLAMACPP) -> str:
     """For people: what computes. Raises EngineUnavailable."""
     try:
-        return f"llama.cpp {load_api().llama_version().decode()} from {WHEEL} {WHEEL_VERSION}"
+        return f"llama.cpp {load_api(package).llama_version().decode()} from {package}"
     except EngineUnavailable:
-        wheel.check_installation()
-        return f"{WHEEL} {WHEEL_VERSION}"
+        wheel.check_installation(package)
+        return str(package)
 
 
-def check_layout(api: ctypes.CDLL) -> None:
+def check_layout(api: ctypes.CDLL, package: Wheel) -> None:
     """Raise EngineUnavailable where the library's own defaults, read through our structs, are not the known ones."""
-    defaults = ((api.llama_model_default_params(), MODEL_PARAMS), (api.llama_context_default_params(), CONTEXT_PARAMS))
+    layout = LAYOUTS[package]
+    defaults = (
+        (api.llama_model_default_params(), layout.model_params),
+        (api.llama_context_default_params(), layout.context_params),
+    )
     for params, fields in defaults:
         for name, _, expected in fields:
             if getattr(params, name) != expected:
                 raise EngineUnavailable(
-                    f"{WHEEL} lays out its settings differently ({name} reads {getattr(params, name)}, not {expected});"
-                    f" reinstall it with `pip install --force-reinstall {WHEEL}=={WHEEL_VERSION}`"
+                    f"{package.name} lays out its settings differently ({name} reads {getattr(params, name)}, not"
+                    f" {expected}); reinstall it with `{package.pip_install} --force-reinstall`"
                 )
 
 
@@ -203,22 +231,26 @@ def forget_errors() -> None:
     _errors.clear()
 
 
-_NO_C_API = f"{WHEEL} does not offer llama.cpp's C API on this platform; set model.engine to llama-server"
+def _no_c_api(package: Wheel) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"{package.name} does not offer llama.cpp's C API on this platform; set model.engine to llama-server"
+    )
 
 
-def _library_path() -> Path:
-    folder = wheel.check_installation()
-    for path in folder.glob(f"{WHEEL}*.so"):
-        return path
-    raise EngineUnavailable(_NO_C_API)
+def _library_path(package: Wheel) -> Path:
+    folder = wheel.check_installation(package)
+    for pattern in package.libraries:
+        for path in folder.glob(pattern):
+            return path
+    raise _no_c_api(package)
 
 
-def _declare(api: ctypes.CDLL) -> None:
-    for name, (result, *arguments) in FUNCTIONS.items():
+def _declare(api: ctypes.CDLL, package: Wheel) -> None:
+    for name, (result, *arguments) in functions_of(LAYOUTS[package]).items():
         try:
             function = getattr(api, name)
         except AttributeError as error:
-            raise EngineUnavailable(_NO_C_API) from error
+            raise _no_c_api(package) from error
         function.restype, function.argtypes = result, arguments
 
 

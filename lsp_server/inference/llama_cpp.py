@@ -1,4 +1,4 @@
-"""llama.cpp in this process: evaluate, rewind, abort, logits."""
+"""llama.cpp in this process: evaluate, rewind, abort, logits. From either of two packages."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from ctypes import c_int32, c_void_p
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from lsp_server.errors import EngineError, ModelFileError
+from lsp_server.errors import EngineError, EngineUnavailable, ModelFileError
 from lsp_server.inference import llama_api
 from lsp_server.inference.abort_watch import AbortWatch
 from lsp_server.inference.base import Aborted, Logits
 from lsp_server.inference.ids import check_ids
 from lsp_server.inference.llama_api import load_api
+from lsp_server.inference.wheel import LLAMA_CPP_PYTHON, XLLAMACPP, Wheel
 
 # An abort throws away at most this many tokens. More at a time gains little on a CPU: 448 tokens took 67, 65, 64 and
 # 64 ms in batches of 16, 32, 64 and 128.
 DEFAULT_N_BATCH = 32
+# A graphics card is only fast with many at a time; an abort waits for it.
+GPU_N_BATCH = 512
 
 SEQUENCE = 0
 END = -1
@@ -40,7 +44,7 @@ UNFIT = {
 
 
 class LlamaCpp:
-    """An `Inference` on the CPU, with its weights mapped from the file and so shared between processes.
+    """An `Inference` on the processor, with its weights mapped from the file and so shared between processes.
 
     The logits after a sequence are the same to the bit whether it was evaluated whole, or cut into calls of two tokens
     or more, rewound and evaluated again. A token evaluated alone takes another way through llama.cpp, with another
@@ -48,9 +52,11 @@ class LlamaCpp:
     """
 
     name = "llama.cpp"
+    package: ClassVar[Wheel] = XLLAMACPP
+    uses_gpu: ClassVar[bool] = False
 
     def __init__(self, model: c_void_p, context: c_void_p, cleanup: ExitStack) -> None:
-        self._api = load_api()
+        self._api = load_api(self.package)
         self._context: c_void_p | None = context
         self._memory = self._api.llama_get_memory(context)
         self._flag_reader = llama_api.flag_reader()
@@ -72,26 +78,31 @@ class LlamaCpp:
         *,
         n_context: int,
         n_threads: int,
-        n_batch: int = DEFAULT_N_BATCH,
+        n_batch: int | None = None,
         kv_type: str = "f16",
         on_progress: Callable[[float], None] | None = None,
     ) -> LlamaCpp:
         """Load a GGUF model.
 
-        `n_context`: tokens at least; rounded up. `n_batch`: tokens computed together. `kv_type`: how keys and values
-        are kept, "f16" or "f32". `on_progress` is told fractions from 0 to 1; what it raises ends the loading. Raises
-        ModelFileError for a file that llama.cpp refuses, EngineUnavailable, and EngineError where there is no memory
-        for the context.
+        `n_context`: tokens at least; rounded up. `n_batch`: tokens computed together, None for what suits. `kv_type`:
+        how keys and values are kept, "f16" or "f32". `on_progress` is told fractions from 0 to 1; what it raises ends
+        the loading. Raises ModelFileError for a file that llama.cpp refuses, EngineUnavailable, and EngineError where
+        there is no memory for the context.
         """
+        api = load_api(cls.package)
+        gpu = cls.uses_gpu and api.llama_supports_gpu_offload()
+        if n_batch is None:
+            n_batch = GPU_N_BATCH if gpu else DEFAULT_N_BATCH
         if min(n_context, n_threads, n_batch) < 1:
             raise ValueError("n_context, n_threads and n_batch must be positive")
         with ExitStack() as cleanup:
-            model = _load_model(path, on_progress)
-            cleanup.callback(load_api().llama_model_free, model)
-            _refuse_unfit(model, path)
-            context = _new_context(model, n_context, n_threads, n_batch, KV_TYPES[kv_type])
-            cleanup.callback(load_api().llama_free, context)
-            if not load_api().llama_get_causal_attn(context):
+            model = _load_model(api, path, on_progress, gpu)
+            cleanup.callback(api.llama_model_free, model)
+            _refuse_unfit(api, model, path)
+            params = _context_params(api, n_context, n_threads, n_batch, KV_TYPES[kv_type], gpu)
+            context = _new_context(api, model, params, n_context)
+            cleanup.callback(api.llama_free, context)
+            if not api.llama_get_causal_attn(context):
                 raise ModelFileError(f"{path} does not write text; choose a model that is a decoder-only transformer")
             return cls(model, context, cleanup.pop_all())
 
@@ -147,12 +158,31 @@ class LlamaCpp:
         return self._context
 
 
-def _load_model(path: Path | str, on_progress: Callable[[float], None] | None) -> c_void_p:
-    api = load_api()
+class Native(LlamaCpp):
+    """The same out of `llama-cpp-python`, which pip compiles for the processor that it will run on.
+
+    Where it was compiled for a graphics card, and there is one, the whole model goes there.
+    """
+
+    name = "native"
+    package = LLAMA_CPP_PYTHON
+    uses_gpu = True
+
+    @classmethod
+    def has_gpu(cls) -> bool:
+        """Is it installed, compiled for a graphics card, and is there one?"""
+        try:
+            return bool(load_api(cls.package).llama_supports_gpu_offload())
+        except EngineUnavailable:
+            return False
+
+
+def _load_model(api: ctypes.CDLL, path: Path | str, on_progress: Callable[[float], None] | None, gpu: bool) -> c_void_p:
     params = api.llama_model_default_params()
     no_devices = (c_void_p * 1)(None)
-    params.devices = ctypes.cast(no_devices, c_void_p)
-    params.n_gpu_layers = 0
+    if not gpu:
+        params.devices = ctypes.cast(no_devices, c_void_p)
+        params.n_gpu_layers = 0
     params.load_mode = MMAP
     # Weights rearranged for this processor would be a quarter faster for some quantizations (Q4_0, Q4_K), and a copy in
     # the memory of each process.
@@ -186,14 +216,13 @@ class _Progress:
         return self.error is None
 
 
-def _refuse_unfit(model: c_void_p, path: Path | str) -> None:
+def _refuse_unfit(api: ctypes.CDLL, model: c_void_p, path: Path | str) -> None:
     for question, complaint in UNFIT.items():
-        if getattr(load_api(), question)(model):
+        if getattr(api, question)(model):
             raise ModelFileError(f"{path} {complaint}; choose a model that is a decoder-only transformer")
 
 
-def _new_context(model: c_void_p, n_context: int, n_threads: int, n_batch: int, kv_type: int) -> c_void_p:
-    api = load_api()
+def _context_params(api: ctypes.CDLL, n_context: int, n_threads: int, n_batch: int, kv_type: int, gpu: bool) -> Any:
     params = api.llama_context_default_params()
     params.n_ctx = -(-n_context // CONTEXT_STEP) * CONTEXT_STEP
     params.n_batch = params.n_ctx  # what one call takes; it is cut into the smaller batches there
@@ -203,8 +232,13 @@ def _new_context(model: c_void_p, n_context: int, n_threads: int, n_batch: int, 
     params.n_threads = params.n_threads_batch = n_threads
     # In batches as small as ours it is slower on a CPU: 448 tokens took 79 ms with it and 65 without, 1,500 tokens 570
     # and 360, a single token 0.46 and 0.38.
-    params.flash_attn_type = DISABLED
-    params.offload_kqv = params.op_offload = False
+    if not gpu:
+        params.flash_attn_type = DISABLED
+        params.offload_kqv = params.op_offload = False
+    return params
+
+
+def _new_context(api: ctypes.CDLL, model: c_void_p, params: Any, n_context: int) -> c_void_p:
     context = api.llama_init_from_model(model, params) if n_context <= MAX_CONTEXT else None
     if not context:
         raise EngineError(f"no memory for a context of {n_context} tokens; lower model.windowTokens")
