@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lsp_server import syntax
 from lsp_server.languages import LANGUAGES, language
-from lsp_server.syntax import Definition, Syntax, Tree, language_of, missing_grammars
+from lsp_server.syntax import Definition, Seam, Syntax, Tree, language_of, missing_grammars
 from tests.drawing import snapshot
 
 LANGUAGE_IDS = sorted(LANGUAGES)
@@ -462,3 +462,13 @@ def test_every_question_has_an_answer_for_hard_texts(language_id, text):
             assert 0 <= found.start <= found.header_end <= found.end <= len(text)
         tree.preamble(50)
         tree.n_errors(max(offset - 100, 0), offset)
+
+
+def test_in_a_long_document_an_insertion_is_judged_by_the_code_nearby():
+    member = "def f(x):\n    return x\n\n\n"
+    before, after = member * 2000 + "def g(x):\n    return ", "\n\n\n" + member * 2000
+    tree = Syntax("python").parse(before + after)
+    assert tree is not None
+    seam = Seam(tree, before + after, len(before))
+    assert seam.n_errors("x + 1") == 0
+    assert seam.n_errors("x + (1") > 0

@@ -17,7 +17,9 @@ def reconcile_closers(draft: Draft) -> Draft:
     by_brackets = _by_brackets(draft)
     rest = draft.context.line_suffix
     n_closers = len(rest) - len(rest.lstrip(CLOSERS))
-    others = [replace(draft, n_replaced=n_replaced) for n_replaced in range(n_closers + 1)] if n_closers else []
+    if not n_closers:
+        return by_brackets
+    others = [replace(draft, n_replaced=n_replaced) for n_replaced in range(n_closers + 1)]
     return min((by_brackets, *others), key=Draft.n_errors)
 
 

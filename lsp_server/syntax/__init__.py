@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import re
-from functools import cache
+from functools import cache, cached_property
 from time import perf_counter
 
 import tree_sitter
@@ -29,6 +29,8 @@ REPARSE_SHARE = 1 / 16  # of what the first parse took, for one edit: as measure
 STALE_CHARS = 2_000  # but not past this much of new text
 # The YAML scanner ends the process when its stack of indentations, which begin with these characters, grows past 250.
 TOO_DEEP = {"tree_sitter_yaml": re.compile(r"^[ \t?:-]{200}", re.MULTILINE)}
+NEAR_CHARS = 8_000  # before and after an insertion, in a long document
+_MEMBER = re.compile(r"\n(?=[^\s)\]}#])")  # where a member of the module begins, as far as its first column tells
 SPLICE_S = 0.05  # for the question what an insertion would do
 SPLICE_ERRORS = 20  # counting ends there
 CHUNK = 16_384  # characters handed to the parser at a time
@@ -102,36 +104,48 @@ class Syntax:
 
 
 class Seam:
-    """The place in a parsed document where text is to be inserted, and what that would do to its syntax."""
+    """The place in a document where text is to be inserted, and what that would do to the syntax around it."""
 
     def __init__(self, tree: Tree, text: str, offset: int) -> None:
-        self._tree, self._text, self._offset = tree, text, offset
+        self._whole, self._text, self._offset = tree, text, offset
         self._known: dict[tuple[str, int], int] = {}
 
     def n_errors(self, insert: str, n_replaced: int = 0) -> int:
         """How many places the grammar could not explain if `insert` took the place of `n_replaced` characters."""
         asked = insert, n_replaced
         if asked not in self._known:
-            end = self._offset + n_replaced
-            self._known[asked] = _n_errors_with(self._tree, self._text, self._offset, end, insert)
+            self._known[asked] = self._n_errors(insert, n_replaced)
         return self._known[asked]
 
+    def _n_errors(self, insert: str, n_replaced: int) -> int:
+        """A parse that takes too long tells nothing good of the insertion."""
+        text, offset, before = self._near
+        if before is None:
+            return SPLICE_ERRORS
+        at = (text.count("\n", 0, offset), offset - (text.rfind("\n", 0, offset) + 1))
+        end, edited = offset + n_replaced, before.copy()
+        edited.edit(offset, end, offset + len(insert), at, _advance(at, text[offset:end]), _advance(at, insert))
+        document = text[:offset] + insert + text[end:]
+        parsed = _parsed(self._parser, document, edited, perf_counter() + SPLICE_S)
+        language = self._whole.language
+        return Tree(document, parsed, language).n_errors(0, len(document), SPLICE_ERRORS) if parsed else SPLICE_ERRORS
 
-def _n_errors_with(tree: Tree, text: str, start: int, end: int, new_text: str) -> int:
-    """How many places the grammar could not explain if `new_text` took the place of `text[start:end]`.
+    @cached_property
+    def _parser(self) -> tree_sitter.Parser:
+        language = self._whole.language
+        return tree_sitter.Parser(_grammar(language.package, language.function))
 
-    `tree` is the syntax of `text`, and stays so. A parse that takes too long tells nothing good of the insertion.
-    """
-    grammar = _grammar(tree.language.package, tree.language.function)
-    if grammar is None:
-        return 0
-    row, line_start = text.count("\n", 0, start), text.rfind("\n", 0, start) + 1
-    at = (row, start - line_start)
-    edited = tree.parsed.copy()
-    edited.edit(start, end, start + len(new_text), at, _advance(at, text[start:end]), _advance(at, new_text))
-    document = text[:start] + new_text + text[end:]
-    parsed = _parsed(tree_sitter.Parser(grammar), document, edited, perf_counter() + SPLICE_S)
-    return Tree(document, parsed, tree.language).n_errors(0, len(document), SPLICE_ERRORS) if parsed else SPLICE_ERRORS
+    @cached_property
+    def _near(self) -> tuple[str, int, tree_sitter.Tree | None]:
+        """The document, or of a long one the members of the module nearby: (text, offset in it, its syntax)."""
+        if len(self._text) <= 4 * NEAR_CHARS:
+            return self._text, self._offset, self._whole.parsed
+        start = max(0, self._offset - NEAR_CHARS)
+        member = _MEMBER.search(self._text, start, self._offset) if start else None
+        start = member.end() if member else start
+        last = _MEMBER.search(self._text, self._offset + NEAR_CHARS)
+        near = self._text[start : last.end() if last else len(self._text)]
+        return near, self._offset - start, _parsed(self._parser, near, None, perf_counter() + SPLICE_S)
 
 
 def _parsed(
