@@ -57,6 +57,10 @@ class Engine:
     ends_by_itself: bool = True  # False: the model hardly ever says that it is done, so one line is one line
 
 
+# Where nothing is left and one of these ended it, the filter that found nothing says it better.
+SAY_NOTHING_OF_EMPTINESS = (Reason.END_OF_TEXT, Reason.LINE_COMPLETE)
+
+
 def with_limits(engine: Engine, max_tokens: int, max_time_s: float) -> Engine:
     """The engine with other limits. What the answer may take of the window, at most half of it, the prompt has not."""
     max_tokens = min(max_tokens, engine.model.n_window_tokens // 2)
@@ -99,7 +103,7 @@ async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previo
         outcome = postprocess.apply(generation.text, context, seam)
     trace.filters = outcome.changed_by
     if outcome.rejected is not None:
-        emptied = not generation.text.strip() and generation.finish_reason is not Reason.END_OF_TEXT
+        emptied = not generation.text.strip() and generation.finish_reason not in SAY_NOTHING_OF_EMPTINESS
         trace.empty_because = generation.finish_reason if emptied else outcome.rejected
         return Answer(None, trace)
     return Answer(Completion(outcome.text, snapshot.offset + outcome.n_replaced), trace)

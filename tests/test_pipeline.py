@@ -88,3 +88,10 @@ def test_inside_a_word_nothing_is_asked_of_the_model():
 
 def test_the_trace_times_every_stage():
     assert set(answered("x = ┃\n", "1\n").trace.stage_ms) == {"context", "prompt", "generation", "postprocess"}
+
+
+def test_a_line_that_ends_at_once_is_nothing_to_add():
+    engine = replace(scripted_engine("\n    y = 2\n"), ends_by_itself=False)
+    asked = snapshot("x = compute(1)┃\n\n")
+    answer = asyncio.run(complete(engine, asked, Syntax("python").parse(asked.text), None))
+    assert answer.completion is None and answer.trace.reason is Reason.NOTHING_TO_ADD
