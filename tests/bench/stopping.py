@@ -172,7 +172,7 @@ def _row(results: list[Result]) -> str:
     silent = [result for result in results if result.case["kind"] == "empty" and result.stream != "exact"]
     count = Counter(result.class_ for result in written)
     n = len(written) or 1
-    shares = [count["exact"] + count["short"], *(count[c] for c in CLASSES[:5]), sum(r.is_broken for r in results)]
+    shares = [count["exact"] + count["short"], *(count[c] for c in CLASSES[:5]), sum(r.is_broken for r in written)]
     kept = sum(r.n_kept for r in written) / (sum(len(r.case["middle"]) for r in written) or 1)
     noise = sum(r.class_ == "noise" for r in silent) / (len(silent) or 1)
     return (
