@@ -52,7 +52,8 @@ DOORS = {
     "pygls": {"server"},
     "safetensors": {"formats", "models.convert"},
     "tokenizers": {"tokenization", "models.convert"},
-    "tomli": {"toml"},  # for a Python without tomllib
+    "tomli": {"toml"},  # for a Python without tomllib, to which that one is strange too
+    "tomllib": {"toml"},
     "torch": {"models.convert"},
     "tree_sitter": {"syntax"},  # and its grammars, tree_sitter_python and so on
     "websockets": {"server"},
