@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clientProcessId", type=int, metavar="N", help="exit when this process is gone")
     _add_common(parser)
     parser.set_defaults(run=_serve)
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     complete = commands.add_parser(
         "complete", help="one suggestion at a place in a file", description=_complete.__doc__
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_models(commands: Any) -> None:
     models = commands.add_parser("models", help="find, download and look into models", description=_models_list.__doc__)
     models.set_defaults(run=_models_list)
-    actions = models.add_subparsers(title="actions", metavar="")
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
 
     actions.add_parser("list", help="the models that can be downloaded").set_defaults(run=_models_list)
 

@@ -264,7 +264,8 @@ def _log(level: int, text: bytes, _: int) -> None:
     if level == ERROR:
         _errors.append(message)
         del _errors[:-8]
-    if len(message) > 1:  # the others are dots that mark progress
+    # Dots mark progress; and one message comes with every token.
+    if len(message) > 1 and not message.startswith("set_abort_callback"):
         logger.debug("%s", message)
 
 
