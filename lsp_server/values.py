@@ -32,7 +32,6 @@ class Reason(Enum):
     NO_ROOM = "no-room", "the line at the cursor alone is larger than the model's window"
     # The request ended early.
     SUPERSEDED = "superseded", "a newer request for the same document took its place"
-    CANCELLED = "cancelled", "the editor took the request back"
     BACKEND_FAILED = "backend-failed", "the model or its server failed"
     BACKEND_UNAVAILABLE = "backend-unavailable", "the model server could not be reached, or it broke off"
     BACKEND_LOADING = "backend-loading", "the model server is still loading its model"
@@ -50,7 +49,6 @@ class Reason(Enum):
     STARTED_OVER = "started-over", "the model began the file again"
     TALK = "talk", "the model went on to talk about the code"
     NOTHING_MISSING = "nothing-missing", "the line is whole, and what comes next stands below it"
-    BLANK_LINES = "blank-lines", "the model left the block with blank lines"
     SUFFIX_REACHED = "suffix-reached", "the model came to the text below the cursor"
     REPETITION = "repetition", "the model repeated itself"
     TOKEN_LIMIT = "token-limit", "the token limit was reached; it ends at the last whole line"

@@ -58,7 +58,6 @@ def test_a_name_that_is_not_there_gets_the_nearest():
         find("Refact")
     with pytest.raises(UsageError, match="`infill-ls models list` shows them all"):
         find("gpt-99")
-    assert find("mellum-4b").setup == "infill-ls models pull mellum-4b"
 
 
 @pytest.mark.parametrize(

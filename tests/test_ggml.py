@@ -16,7 +16,7 @@ from lsp_server.formats.ggml_families import STARCODER as FAMILY
 from lsp_server.formats.ggml_families import shapes_of
 from lsp_server.formats.gguf import Tensor
 from lsp_server.formats.tensor_types import TENSOR_TYPES
-from lsp_server.models.files import engine_for, read_model
+from lsp_server.models.files import engine_of, read_model
 from lsp_server.models.packaged import packaged_model
 from lsp_server.tokenization import Tokenizer
 from tests.ggml_files import F16, Q4_0, Q8_0, SENTINELS, STARCODER_TOKENS, gpt_neox, starcoder
@@ -190,17 +190,17 @@ def test_damage_anywhere_is_noticed_or_harmless(tmp_path_factory, at, junk):
 def test_the_engine_is_chosen_from_the_file(tmp_path):
     legacy = tmp_path / "legacy.bin"
     legacy.write_bytes(STARCODER)
-    assert engine_for(legacy) == "ctransformers"
-    assert engine_for(packaged_model()) == "llama.cpp"
+    assert engine_of(read_model(legacy)) == "ctransformers"
+    assert engine_of(read_model(packaged_model())) == "llama.cpp"
     assert read_model(packaged_model()).architecture == "llama"
 
 
 def test_a_file_for_no_engine_gets_one_sentence(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"tjgg" + STARCODER[4:])
     with pytest.raises(ModelFileError, match=r"legacy LLaMA file \(ggjt\); look for the same model as GGUF"):
-        engine_for(tmp_path / "model.bin")
+        read_model(tmp_path / "model.bin")
     with pytest.raises(ModelFileError, match="does not exist"):
-        engine_for(tmp_path / "nothing.gguf")
+        read_model(tmp_path / "nothing.gguf")
 
 
 # --- files that people have ---

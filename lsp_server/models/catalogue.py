@@ -47,11 +47,6 @@ class CatalogueEntry:
         """The orders of its prompts, the one that is used first."""
         return next(family.orders for family in FAMILIES if family.name == self.family)
 
-    @property
-    def setup(self) -> str:
-        """The one command that gets it."""
-        return f"infill-ls models pull {self.name}"
-
 
 @cache
 def catalogue() -> Mapping[str, CatalogueEntry]:

@@ -26,8 +26,3 @@ def read_model(path: Path) -> ModelFile:
 def engine_of(file: ModelFile) -> str:
     """llama.cpp for GGUF, ctransformers for legacy GGML."""
     return CTRANSFORMERS if isinstance(file, GgmlFile) else LLAMA_CPP
-
-
-def engine_for(path: Path) -> str:
-    """The engine that runs a file of a known kind. Raises ModelFileError, one sentence, for everything else."""
-    return engine_of(read_model(path))
