@@ -154,6 +154,12 @@ class Tokenizer:
         starts = (wanted[:n] for n in range(1, len(wanted)))
         return tuple(id for start in starts for id in ids[bisect_left(pieces, start) : bisect_right(pieces, start)])
 
+    def begins_a_longer_one(self, text: bytes) -> bool:
+        """Is there a token whose bytes begin with all of the text's, and go on?"""
+        pieces, _ = self._by_bytes
+        at = bisect_right(pieces, text)
+        return at < len(pieces) and pieces[at].startswith(text)
+
     def _search(self, wanted: bytes) -> tuple[int, ...]:
         pieces, ids = self._by_bytes
         end = bisect_right(pieces, wanted, key=lambda piece: piece[: len(wanted)])

@@ -119,6 +119,28 @@ def test_what_was_rewound_and_evaluated_again_gives_the_same_tokens_and_logits(m
     assert written(model, 12) == fresh_tokens
 
 
+def test_a_sequence_that_was_put_aside_and_restored_goes_on_with_the_same_tokens_and_logits(model):
+    ids = some_ids(200)
+    fresh = logits_after(model, ids)
+    fresh_tokens = written(model, 12)
+    logits_after(model, ids[:150])
+    state = model.save()
+    logits_after(model, some_ids(90, seed=3))  # another document
+    model.restore(state)
+    assert model.n_evaluated == 150
+    model.evaluate(ids[150:], never)
+    assert np.abs(model.logits() - fresh).max() == 0
+    assert written(model, 12) == fresh_tokens
+
+
+def test_what_was_never_saved_cannot_be_restored(model):
+    model.evaluate(some_ids(40), never)
+    with pytest.raises(EngineError, match="could not be restored"):
+        model.restore(b"something else")
+    assert model.n_evaluated == 0
+    model.evaluate(some_ids(40), never)
+
+
 def test_the_context_is_rounded_up_and_can_be_filled_in_one_call(engine, model_path):
     model = engine.load(model_path, n_context=300, n_threads=1)
     assert model.n_context == 512

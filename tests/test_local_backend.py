@@ -50,6 +50,19 @@ async def test_typing_on_costs_only_what_was_typed(engine):
     assert typed.n_tokens - typed.n_reused <= 3
 
 
+async def test_coming_back_to_another_document_costs_nothing_twice(engine):
+    prompts = [FimPrompt(f"value_{name} = {name} + 1\n" * 30, "") for name in ("a", "b", "c")]
+    fresh = [await events(engine, prompt) for prompt in prompts]
+    again = [await events(engine, prompt) for prompt in prompts]
+    assert [found[0].n_tokens - found[0].n_reused for found in again] == [2, 2, 2]
+    assert [written(found) for found in again] == [written(found) for found in fresh]
+
+
+async def test_a_word_half_typed_is_ended_as_the_vocabulary_ends_it(engine):
+    text = written(await events(engine, FimPrompt("def add(a, b):\n    retu", "\n")))
+    assert text.startswith("rn a")
+
+
 async def test_what_is_reused_does_not_change_the_answer(engine):
     fresh = written(await events(engine, PROMPT))
     await events(engine, FimPrompt("something = else_entirely(", ")\n"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from lsp_server.backends.credentials import read_token
 from lsp_server.backends.dialect import Dialect
 from lsp_server.backends.dialects import choose
+from lsp_server.backends.encoding import PromptEncoder
 from lsp_server.backends.endpoint import Endpoint, check
 from lsp_server.backends.http import Connections
 from lsp_server.backends.remote import RemoteBackend
@@ -89,7 +90,7 @@ def token_counter(endpoint: Endpoint) -> Callable[[str], int]:
 def _ids(endpoint: Endpoint, dialect: Dialect) -> tuple[Rendering, Ends]:
     tokenizer, template = read_vocabulary(endpoint)
     ends = Ends(tokenizer.end_ids | template.end_ids, control_texts(template.family))
-    return as_ids(tokenizer, template, heals=dialect.heals), ends
+    return as_ids(PromptEncoder(tokenizer, template, heals=dialect.heals)), ends
 
 
 def _segments(endpoint: Endpoint, dialect: Dialect) -> tuple[Rendering, Ends]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from math import ceil
 
+from lsp_server.backends.encoding import PromptEncoder
 from lsp_server.errors import SettingsError
-from lsp_server.fim import FAMILIES, LAYOUTS, FimFamily, FimTemplate
-from lsp_server.tokenization import CONTROL_LOOKS, Tokenizer
+from lsp_server.fim import FAMILIES, LAYOUTS, FimFamily
+from lsp_server.tokenization import CONTROL_LOOKS
 from lsp_server.values import FimPrompt
 
 JOINER = "\u2060"
@@ -41,14 +42,13 @@ def estimated_tokens(text: str) -> int:
     return ceil(len(text) / CHARS_PER_TOKEN)
 
 
-def as_ids(tokenizer: Tokenizer, template: FimTemplate, *, heals: bool) -> Rendering:
-    return partial(_ids, tokenizer=tokenizer, template=template, heals=heals)
+def as_ids(encoder: PromptEncoder) -> Rendering:
+    return partial(_ids, encoder=encoder)
 
 
-def _ids(prompt: FimPrompt, tokenizer: Tokenizer, template: FimTemplate, heals: bool) -> Rendered:
-    prefix = prompt.prefix if heals else prompt.prefix + prompt.owed
-    ids = template.render(tokenizer.encode(prefix), tokenizer.encode(prompt.suffix))
-    return Rendered(ids, "", len(ids), prompt.owed if heals else "")
+def _ids(prompt: FimPrompt, encoder: PromptEncoder) -> Rendered:
+    ids, owed = encoder.encode(prompt)
+    return Rendered(ids, "", len(ids), owed.decode())
 
 
 def as_segments(prompt: FimPrompt) -> Rendered:

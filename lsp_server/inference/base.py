@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,3 +42,14 @@ class Inference(Protocol):
 
     def close(self) -> None:
         """Free the model. A second call does nothing."""
+
+
+@runtime_checkable
+class Savable(Protocol):
+    """What an `Inference` is, too, where its sequence can be put aside and taken out again."""
+
+    def save(self) -> bytes:
+        """The memory of the sequence as it is."""
+
+    def restore(self, state: bytes) -> None:
+        """Put a saved sequence in the place of the present one. Raises EngineError for what was not saved by this."""

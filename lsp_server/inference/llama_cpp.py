@@ -6,7 +6,7 @@ import ctypes
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from ctypes import c_int32, c_void_p
+from ctypes import c_char, c_int32, c_void_p
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -147,6 +147,23 @@ class LlamaCpp:
         if not self._api.llama_memory_seq_rm(self._memory, SEQUENCE, n_tokens, END):
             raise EngineError("this model cannot forget its last tokens; choose another")
         self._n_evaluated = n_tokens
+
+    def save(self) -> bytes:
+        """The keys and values of the sequence: as many bytes a token as the model's attention has (`n_evaluated`)."""
+        context = self._open()
+        state = bytearray(self._api.llama_state_seq_get_size(context, SEQUENCE))
+        into = (c_char * len(state)).from_buffer(state)
+        n_bytes = self._api.llama_state_seq_get_data(context, into, len(state), SEQUENCE)
+        return bytes(memoryview(state)[:n_bytes])
+
+    def restore(self, state: bytes) -> None:
+        context = self._open()
+        self._has_logits = False
+        self._api.llama_memory_seq_rm(self._memory, SEQUENCE, 0, END)
+        n_bytes = self._api.llama_state_seq_set_data(context, state, len(state), SEQUENCE)
+        self._n_evaluated = self._api.llama_memory_seq_pos_max(self._memory, SEQUENCE) + 1
+        if n_bytes != len(state):
+            raise EngineError("a saved sequence could not be restored; restart the server")
 
     def close(self) -> None:
         self._context = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from lsp_server.backends.base import Backend
+from lsp_server.pipeline import Engine
 from lsp_server.values import Event, FimPrompt, Limits, Piece
 
 PREFIX = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
@@ -32,3 +33,13 @@ def written(found: list[Event]) -> str:
 
 async def asked(backend: Backend, prompt: FimPrompt = PROMPT, limits: Limits = LIMITS) -> str:
     return written(await events(backend, prompt, limits))
+
+
+async def asked_in_process(engine: Engine, prompt: FimPrompt = PROMPT, *, heals: bool = True) -> str:
+    """What the model writes in this process; without healing, where the server to compare with cannot do that."""
+    encoder = engine.backend.encoder  # type: ignore[attr-defined]  # of the local backend
+    encoder.heals = heals
+    try:
+        return await asked(engine.backend, prompt)
+    finally:
+        encoder.heals = True

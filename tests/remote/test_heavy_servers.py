@@ -12,7 +12,7 @@ from lsp_server.backends.connect import connect, read_vocabulary
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.errors import BackendError
 from lsp_server.values import FimPrompt, Limits, PromptEvaluated
-from tests.remote.asking import LIMITS, PROMPT, SUFFIX, asked, events
+from tests.remote.asking import LIMITS, PROMPT, SUFFIX, asked, asked_in_process, events
 
 PROMPTS = [
     PROMPT,
@@ -23,7 +23,7 @@ PROMPTS = [
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: repr(prompt.prefix[-12:]))
 async def test_llama_cpp_server_fills_in_what_this_process_would(engine, llama_cpp_server, prompt):
-    expected = await asked(engine.backend, prompt)
+    expected = await asked_in_process(engine, prompt, heals=False)
     with closing(
         connect(Endpoint(llama_cpp_server, dialect="llama_cpp.server", family="starcoder", order="spm2"))
     ) as backend:

@@ -13,7 +13,7 @@ from lsp_server.backends.connect import connect
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.remote import RemoteBackend
 from lsp_server.values import FimPrompt, Limits, Piece, PromptEvaluated
-from tests.remote.asking import LIMITS, PREFIX, PROMPT, SUFFIX, asked, events
+from tests.remote.asking import LIMITS, PREFIX, PROMPT, SUFFIX, asked, asked_in_process, events
 
 PROMPTS = [
     PROMPT,
@@ -36,20 +36,20 @@ def remote(url: str, model_path: str, **settings: object) -> RemoteBackend:
 
 @pytest.mark.parametrize("prompt", [*PROMPTS, *HEALED], ids=lambda prompt: repr(prompt.prefix[-12:] + prompt.owed))
 async def test_in_process_and_behind_http_the_same_text(engine, llama_cpp, model_path, prompt):
-    expected = await asked(engine.backend, prompt)
+    expected = await asked_in_process(engine, prompt)
     with closing(remote(llama_cpp, model_path)) as backend:
         assert await asked(backend, prompt) == expected
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: repr(prompt.prefix[-12:]))
 async def test_token_ids_through_the_openai_dialect_give_the_same_text(engine, llama_cpp, model_path, prompt):
-    expected = await asked(engine.backend, prompt)
+    expected = await asked_in_process(engine, prompt, heals=False)
     with closing(remote(llama_cpp, model_path, dialect="openai")) as backend:
         assert await asked(backend, prompt) == expected
 
 
 async def test_a_text_with_sentinels_gives_the_same_text(engine, llama_cpp):
-    expected = await asked(engine.backend)
+    expected = await asked_in_process(engine, heals=False)
     endpoint = Endpoint(llama_cpp, dialect="openai", family="starcoder", order="spm2")
     with closing(connect(endpoint)) as backend:
         assert backend.dialect.prompt == "text"
