@@ -17,7 +17,7 @@ Who may import whom, from the top down; never up, and not between two units of o
 
     cli
     server  doctor  terminal     the language server; the commands `doctor` and `complete`
-    once                         one suggestion outside of any editor
+    once  explanation            one suggestion outside of any editor; what was asked and why, for people
     assemble                     Settings → Engine; the only module that names concrete backends
     pipeline                     complete(): the stages, in order
     context  prompt  backends  stopping  postprocess  models

@@ -154,7 +154,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _complete(options: argparse.Namespace) -> int:
     """Print the file around the cursor with the suggestion in it."""
-    from lsp_server import once, terminal
+    from lsp_server import explanation, once, terminal
     from lsp_server.assemble import load_engine
 
     snapshot = once.snapshot_at(once.parse_place(options.place))
@@ -168,9 +168,7 @@ def _complete(options: argparse.Namespace) -> int:
         say(terminal.draw(snapshot, answer.completion, colours))
         say(terminal.verdict(answer, engine.model, colours))
         if options.explain:
-            say(terminal.explain(answer, engine, colours))
-            if answer.trace.prompt and (what_is_sent := getattr(engine.backend, "what_is_sent", None)):
-                say("\n".join(("sent to", *what_is_sent(answer.trace.prompt, engine.limits))))
+            say(explanation.explain(answer.trace, engine, colours.dim, colours.off))
     return OK if answer.completion else NOTHING
 
 

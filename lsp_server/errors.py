@@ -7,6 +7,7 @@
         ├── ModelFileError     missing, truncated, corrupt, or not a model this program can run
         ├── ModelLacksFim      a sound model that was not trained to fill in the middle
         ├── EngineUnavailable  the inference library is missing or is not the version we know
+        ├── ModelReplaced      the model was taken out for another while it wrote
         └── BackendError       a model server
             ├── BackendUnavailable  not there, or it broke off
             ├── BackendLoading      there, with its model not yet loaded
@@ -47,6 +48,10 @@ class ModelLacksFim(EngineError):
 
 class EngineUnavailable(EngineError):
     pass
+
+
+class ModelReplaced(EngineError):
+    code = "model-loading"
 
 
 class BackendError(EngineError):

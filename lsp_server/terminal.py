@@ -1,17 +1,16 @@
-"""What commands print: the file around the cursor, the explanation, JSON, how far something is."""
+"""What commands print: the file around the cursor, JSON, how far something is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TextIO
 
+from lsp_server.explanation import CURSOR, token_counts
 from lsp_server.pipeline import Answer, Engine, ModelInfo
 from lsp_server.values import Completion, Snapshot
 
-CURSOR = "┃"
 # What a file holds must not steer the terminal.
 HARMLESS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"} | {0x7F: "␡"}
 LINES_ABOVE, LINES_BELOW = 8, 5
@@ -99,18 +98,8 @@ def verdict(answer: Answer, model: ModelInfo, colours: Colours) -> str:
     return f"{colours.dim}{what} · {took} · {model.name} ({model.family}, {model.order}){colours.off}"
 
 
-def explain(answer: Answer, engine: Engine, colours: Colours) -> str:
-    """Every decision on the way, and the window itself."""
-    rows = "\n".join(f"  {name:<11} {value}" for name, value in _explanation(answer, engine))
-    context = answer.trace.context
-    if context is None:
-        return rows
-    window = f"{context.window.prefix}{CURSOR}{context.window.suffix}"
-    return f"{rows}\n  the window\n" + "\n".join(f"  {colours.dim}│{colours.off} {line}" for line in window.split("\n"))
-
-
 def as_json(snapshot: Snapshot, answer: Answer, engine: Engine) -> dict[str, Any]:
-    """All that `explain` shows, for programs."""
+    """All that `--explain` shows, for programs."""
     trace, completion, model = answer.trace, answer.completion, engine.model
     return {
         "suggestion": completion.text if completion else None,
@@ -121,7 +110,7 @@ def as_json(snapshot: Snapshot, answer: Answer, engine: Engine) -> dict[str, Any
         "stages_ms": {name: round(ms, 2) for name, ms in trace.stage_ms.items()},
         "engine_ms": round(trace.compute_ms, 2),
         "filters": list(trace.filters),
-        "tokens": _token_counts(answer, engine),
+        "tokens": token_counts(trace, engine),
         "window": _window_as_json(answer),
         "model": {
             "name": model.name,
@@ -132,51 +121,6 @@ def as_json(snapshot: Snapshot, answer: Answer, engine: Engine) -> dict[str, Any
             "engine": model.engine,
             "notes": list(model.notes),
         },
-    }
-
-
-def _explanation(answer: Answer, engine: Engine) -> Iterator[tuple[str, str]]:
-    trace, model, tokens = answer.trace, engine.model, _token_counts(answer, engine)
-    yield (
-        "model",
-        f"{model.name}: {model.architecture}, {model.family} prompts in order {model.order}, run by {model.engine}",
-    )
-    for note in model.notes:
-        yield "", note
-    if trace.context:
-        context = trace.context
-        kept = ", ".join(f"{first + 1}–{last}" for first, last in context.window.kept)
-        yield "wanted", context.shape.value + (f" indented {len(context.block_indent)}" if context.block_indent else "")
-        yield "lines kept", f"{kept} of {context.window.n_lines}"
-    yield (
-        "tokens",
-        f"{tokens['prefix']} before and {tokens['suffix']} after the cursor, of {tokens['budget']};"
-        f" prompt {tokens['prompt']}, of these {tokens['reused']} from memory; written {tokens['written']}",
-    )
-    yield (
-        "time",
-        ", ".join(f"{name} {ms:.1f} ms" for name, ms in trace.stage_ms.items())
-        + f" (engine {trace.compute_ms:.1f} ms)",
-    )
-    if trace.filters:
-        yield "changed by", ", ".join(trace.filters)
-    if trace.generation:
-        yield "model wrote", repr(trace.generation.text)
-        yield "stopped", f"{trace.generation.finish_reason.code}: {trace.generation.finish_reason.sentence}"
-    if trace.empty_because:
-        yield "empty", f"{trace.empty_because.code}: {trace.empty_because.sentence}"
-
-
-def _token_counts(answer: Answer, engine: Engine) -> dict[str, int]:
-    trace = answer.trace
-    window = trace.context.window if trace.context else None
-    return {
-        "prefix": window.n_prefix_tokens if window else 0,
-        "suffix": window.n_suffix_tokens if window else 0,
-        "budget": engine.budget.n_tokens,
-        "prompt": trace.evaluated.n_tokens if trace.evaluated else 0,
-        "reused": trace.evaluated.n_reused if trace.evaluated else 0,
-        "written": trace.generation.n_tokens if trace.generation else 0,
     }
 
 

@@ -30,7 +30,7 @@ def engine() -> Iterator[Engine]:
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a server that finds nobody's settings, and leaves its log where nobody minds."""
     home = tmp_path_factory.mktemp("home")
-    return {"XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
+    return {name: str(home / name) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"server", "doctor", "terminal"},
-    {"once"},
+    {"once", "explanation"},
     {"assemble"},
     {"pipeline"},
     {"context", "prompt", "backends", "stopping", "postprocess", "models"},

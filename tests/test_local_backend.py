@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import pytest
+
+from lsp_server.assemble import load_engine
+from lsp_server.errors import ModelReplaced
+from lsp_server.settings import Settings
 from lsp_server.values import FimPrompt, Limits, Piece, PromptEvaluated
 
 LIMITS = Limits(12, 60)
@@ -100,3 +105,14 @@ async def test_two_streams_take_turns(engine):
     expected = written(await events(engine, PROMPT))
     first, second = await asyncio.gather(events(engine, PROMPT), events(engine, PROMPT))
     assert written(first) == written(second) == expected
+
+
+async def test_a_model_that_is_taken_out_ends_what_it_was_writing():
+    loaded = load_engine(Settings())
+    async with aclosing(loaded.backend.stream(PROMPT, LIMITS)) as stream:
+        await anext(stream)
+        loaded.backend.close()
+        with pytest.raises(ModelReplaced):
+            await anext(stream)
+    with pytest.raises(ModelReplaced):
+        await events(loaded, PROMPT)

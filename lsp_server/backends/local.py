@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from lsp_server.backends.encoding import PromptEncoder
 from lsp_server.backends.sequence import EvaluatedSequence
+from lsp_server.errors import EngineError, ModelReplaced
 from lsp_server.fim import FimTemplate
-from lsp_server.inference.base import Inference
+from lsp_server.inference.base import Aborted, Inference
 from lsp_server.inference.sampling import best
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import Event, FimPrompt, Limits, Piece, PromptEvaluated
@@ -33,6 +34,7 @@ class LocalBackend:
         self._banned = sorted(tokenizer.control_ids - tokenizer.end_ids)
         self._ends = tokenizer.end_ids | template.end_ids
         self._turn = asyncio.Lock()
+        self._is_closed = False
         tokenizer.beginning_with(" ")  # builds its table now, not at the first keystroke that needs it
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
 
@@ -51,17 +53,24 @@ class LocalBackend:
                 writing.given_up.set()
 
     def close(self) -> None:
+        """End what is being computed, and free the model; from whatever thread."""
+        self._is_closed = True
         self._worker.submit(self._model.close).result()
         self._worker.shutdown()
 
     async def _run(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, job)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, job)
+        except (Aborted, EngineError, RuntimeError):  # a worker that has ended takes no more jobs
+            if self._is_closed:
+                raise ModelReplaced("the model was taken out for another") from None
+            raise
 
     def _evaluate_prompt(self, prompt: FimPrompt, writing: _Writing) -> PromptEvaluated:
         ids, writing.owed = self.encoder.encode(prompt)
         start = perf_counter()
         n_reused = self._sequence.go_back_to(ids)
-        self._sequence.evaluate(ids[n_reused:], writing.given_up.is_set)
+        self._evaluate(ids[n_reused:], writing)
         return PromptEvaluated(len(ids), n_reused, _ms_since(start))
 
     def _next_piece(self, writing: _Writing) -> Piece | None:
@@ -70,7 +79,7 @@ class LocalBackend:
         if writing.chosen is not None:
             if self._sequence.is_full:
                 return None
-            self._sequence.evaluate([writing.chosen], writing.given_up.is_set)
+            self._evaluate([writing.chosen], writing)
         allowed = self._healing(writing.owed) if writing.owed else None
         token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned)
         if token in self._ends:
@@ -80,6 +89,9 @@ class LocalBackend:
 
     def _healing(self, owed: bytes) -> Sequence[int] | None:
         return (*self._tokenizer.beginning_with(owed), *self._tokenizer.ids_that_begin(owed)) or None
+
+    def _evaluate(self, ids: Sequence[int], writing: _Writing) -> None:
+        self._sequence.evaluate(ids, lambda: writing.given_up.is_set() or self._is_closed)
 
 
 @dataclass(slots=True)

@@ -3,11 +3,15 @@
     transports    bytes in and out: stdio, TCP, WebSocket            framing, origins, parent
     protocol      JSON-RPC: every request is answered exactly once   normalise
     features      the methods, one function each
-    session       one editor: its settings, its open files           configuration, documents, clients
+    commands      what a user can do from the editor                 switches, candidates
+    session       one editor: its settings, its open files           configuration, documents, clients, announcer
     suggest       from a request to its answer, and what takes the place of what
+    offers        what the editor was given, by id
     render        a completion as LSP items
     loading       the model of this process, loaded once             progress, report
     logs          what is logged, and what never is
+
+PROTOCOL.md describes what it says beside the LSP.
 
 For the command line: `run_stdio(sources)`, `run_tcp(host, port, sources)` and `run_ws(host, port, sources)`, each
 returning the exit code; `Sources(base, complaints, overrides)` holds the settings that come before and after those of

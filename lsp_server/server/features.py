@@ -10,10 +10,11 @@ from lsprotocol import types
 from lsprotocol.types import ErrorCodes
 
 from lsp_server.server.clients import client_named
+from lsp_server.server.commands import COMMANDS, execute
 from lsp_server.server.configuration import section_of
 from lsp_server.server.normalise import TriggerKinds, only_what_is_read
 from lsp_server.server.protocol import Refused
-from lsp_server.server.report import status, trace_as_json
+from lsp_server.server.report import trace_as_json
 from lsp_server.server.session import STATUS, Session
 from lsp_server.server.suggest import Suggester
 from lsp_server.settings import SECTION
@@ -36,6 +37,7 @@ def register(session: Session) -> None:
         types.TEXT_DOCUMENT_DID_OPEN: _did_open,
         types.TEXT_DOCUMENT_DID_CHANGE: _did_change,
         types.TEXT_DOCUMENT_DID_CLOSE: partial(_did_close, suggester),
+        types.WORKSPACE_EXECUTE_COMMAND: execute,
         STATUS: _status,
         TRACE: _trace,
     }
@@ -70,6 +72,7 @@ def _capabilities(session: Session) -> types.ServerCapabilities:
         text_document_sync=types.TextDocumentSyncOptions(True, types.TextDocumentSyncKind.Incremental),
         inline_completion_provider=types.InlineCompletionOptions(work_done_progress=False),
         completion_provider=types.CompletionOptions(TRIGGER_CHARACTERS) if _wants_popup(session) else None,
+        execute_command_provider=types.ExecuteCommandOptions(list(COMMANDS)),
     )
 
 
@@ -118,7 +121,7 @@ def _did_close(suggester: Suggester, session: Session, params: types.DidCloseTex
 
 def _status(session: Session, params: Any) -> dict[str, Any]:
     session.wants_status = True
-    return status(session.model, session.settings)
+    return session.status()
 
 
 def _trace(session: Session, params: Any) -> dict[str, Any] | None:

@@ -7,9 +7,11 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from lsp_server.errors import InfillError
+from lsp_server.errors import InfillError, UsageError
 from lsp_server.pipeline import Engine
 from lsp_server.settings import BackendSettings, ModelSettings, Settings
 
@@ -24,9 +26,11 @@ class SharedModel:
         self.failure: str | None = None  # one sentence
         self.fraction = 0.0  # how far the loading is, from 0 to 1
         self.name = "the model"
+        self.backend = ""  # "local", or the addresses of the servers that are asked; empty: nothing was loaded yet
         self.notice: str | None = None  # the latest sentence of a backend about its servers
         self.watchers: set[Callable[[], None]] = set()
         self._loaded_with: tuple[ModelSettings, BackendSettings] | None = None
+        self._chosen: Path | None = None  # instead of what the settings say
         self._settled = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -39,16 +43,23 @@ class SharedModel:
         wanted = (settings.model, settings.backend)
         if self._loaded_with is not None and (self.failure is None or self._loaded_with == wanted):
             differs = self._loaded_with != wanted
-            sentence = f"this server runs {self.name} already; restart it to change model.* or backend.*"
+            sentence = f"this server runs {self.name} already; reload it to change model.* or backend.*"
             return sentence if differs else None
-        self._loaded_with = wanted
-        self.name = Path(settings.model.path).stem or "the model in the package"
-        self.failure, self.fraction = None, 0.0
-        self._settled.clear()
-        # A daemon, so that an editor that is closed meanwhile does not have to wait.
-        threading.Thread(target=self._load, args=(settings,), name="loading", daemon=True).start()
-        self._changed()
+        self._chosen = None
+        self._begin(settings)
         return None
+
+    def reload(self, settings: Settings) -> None:
+        """Load again what is loaded, by these settings. Raises UsageError while it is loading."""
+        if self.is_loading:
+            raise UsageError(f"{self.name} is still loading; try again when it is there")
+        self._begin(settings)
+
+    def switch(self, path: Path | None, settings: Settings) -> None:
+        """Load this file in place of what is loaded; None: what the settings say. Raises UsageError while loading."""
+        if not self.is_loading:
+            self._chosen = path
+        self.reload(settings)
 
     async def settled(self, timeout_s: float) -> None:
         """Return when the model is loaded or will not be, or when the time is over."""
@@ -62,10 +73,24 @@ class SharedModel:
         if self.engine:
             self.engine.backend.close()
 
-    def _load(self, settings: Settings) -> None:
+    def _begin(self, settings: Settings) -> None:
+        self._loaded_with = settings.model, settings.backend
+        wanted = with_model(settings, self._chosen) if self._chosen else settings
+        self.name = Path(wanted.model.path).stem or "the model in the package"
+        self.backend = backend_of(wanted)
+        former, self.engine = self.engine, None
+        self.failure, self.notice, self.fraction = None, None, 0.0
+        self._settled.clear()
+        # A daemon, so that an editor that is closed meanwhile does not have to wait.
+        threading.Thread(target=self._load, args=(wanted, former), name="loading", daemon=True).start()
+        self._changed()
+
+    def _load(self, settings: Settings, former: Engine | None) -> None:
         """On a thread of its own."""
         engine, failure = None, None
         try:
+            if former:  # first, since there may not be room for two
+                former.backend.close()
             # Here, since initialize should not wait for its imports.
             from lsp_server.assemble import load_engine
 
@@ -108,3 +133,23 @@ class SharedModel:
     def _on_loop(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed: the server ended meanwhile
             self._loop.call_soon_threadsafe(callback)
+
+
+def with_model(settings: Settings, path: Path) -> Settings:
+    """The settings for one file in this process; what was set for another model does not hold for it."""
+    model = replace(settings.model, path=str(path), family="", order="")
+    return replace(settings, model=model, backend=replace(settings.backend, servers=()))
+
+
+def backend_of(settings: Settings) -> str:
+    """"local", or the addresses of the servers that are asked."""
+    return ", ".join(without_credentials(server.url) for server in settings.backend.servers) or "local"
+
+
+def without_credentials(url: str) -> str:
+    """Scheme, host and port."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "a server without a valid address"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

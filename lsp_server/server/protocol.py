@@ -218,6 +218,9 @@ class Protocol(LanguageServerProtocol):
     async def _run(self, msg_id: MsgId, method: str, job: Later) -> None:
         try:
             result = await job()
+        except Refused as refusal:
+            if self._running.pop(msg_id, None):
+                self._send_error(msg_id, refusal.code, str(refusal))
         except Exception as error:
             if self._running.pop(msg_id, None):
                 self._report_failure(msg_id, method, error)

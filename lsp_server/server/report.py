@@ -1,48 +1,63 @@
-"""What the server says about itself: `infill/status`, `infill/trace`."""
+"""What the server says about itself: `infill/status`, `infill/trace`, `infill.explain`."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from lsp_server.explanation import explain, token_counts
 from lsp_server.pipeline import Engine
-from lsp_server.server.loading import SharedModel
+from lsp_server.server.loading import SharedModel, backend_of
+from lsp_server.server.switches import Switches
 from lsp_server.settings import Settings
 from lsp_server.trace import Trace
+from lsp_server.values import Reason
+
+OFF = "suggestions are switched off; one asked for by hand is still made"
 
 
-def status(model: SharedModel, settings: Settings) -> dict[str, Any]:
-    """{state: "loading" | "ready" | "error" | "off", message: a sentence, model: its name or null}."""
+def status(
+    model: SharedModel, settings: Settings, switches: Switches, last: Reason | None, is_working: bool
+) -> dict[str, Any]:
+    """What `infill/status` says; PROTOCOL.md describes each field."""
+    is_on = switches.is_on(settings.suggest)
     if model.failure:
         state, message = "error", model.failure
-    elif not settings.suggest.enabled:
-        state, message = "off", "suggestions are switched off (suggest.enabled); one asked for by hand is still made"
+    elif not is_on:
+        state, message = "off", OFF
     elif model.engine:
         state, message = "ready", model.notice or f"{model.name} is ready"
     else:
         state, message = "loading", f"{model.name} is loading"
-    return {"state": state, "message": message, "model": model.name if model.engine else None}
+    return {
+        "state": state,
+        "message": message,
+        "model": model.name if model.engine else None,
+        "backend": model.backend or backend_of(settings),
+        "enabled": is_on,
+        "languages_off": switches.languages_off,
+        "last": _reason_as_json(last),
+        "working": is_working,
+    }
+
+
+def explanation(trace: Trace, engine: Engine | None) -> str:
+    """What was asked, as plain text, with the window in it: for who asks to see it."""
+    reason = trace.reason
+    return f"{reason.sentence if reason else 'nothing came of it so far'}\n\n{explain(trace, engine)}\n"
 
 
 def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:
     """The figures of one request, and the window: this is the one message that shows it, to who asks for it."""
-    evaluated, generation = trace.evaluated, trace.generation
     window = trace.context.window if trace.context else None
     return {
-        "reason": {"code": trace.reason.code, "sentence": trace.reason.sentence} if trace.reason else None,
+        "reason": _reason_as_json(trace.reason),
         "elapsed_ms": round(sum(trace.stage_ms.values()), 3),
         "stages_ms": {name: round(ms, 3) for name, ms in trace.stage_ms.items()},
         "engine_ms": round(trace.compute_ms, 3),
         "engine_began_ms": trace.engine_began_ms,
         "engine_ended_ms": trace.engine_ended_ms,
         "filters": list(trace.filters),
-        "tokens": {
-            "prefix": window.n_prefix_tokens if window else 0,
-            "suffix": window.n_suffix_tokens if window else 0,
-            "budget": engine.budget.n_tokens if engine else 0,
-            "prompt": evaluated.n_tokens if evaluated else 0,
-            "reused": evaluated.n_reused if evaluated else 0,
-            "written": generation.n_tokens if generation else 0,
-        },
+        "tokens": token_counts(trace, engine),
         "wanted": trace.context.shape.value if trace.context else None,
         "window": window
         and {
@@ -52,3 +67,7 @@ def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:
             "of_lines": window.n_lines,
         },
     }
+
+
+def _reason_as_json(reason: Reason | None) -> dict[str, str] | None:
+    return {"code": reason.code, "sentence": reason.sentence} if reason else None

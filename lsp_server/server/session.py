@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from lsp_server import __version__
+from lsp_server.server.announcer import Announcer
 from lsp_server.server.clients import Client
 from lsp_server.server.configuration import Configuration, Sources, section_of
 from lsp_server.server.documents import Documents
 from lsp_server.server.loading import SharedModel
+from lsp_server.server.offers import Offers
 from lsp_server.server.progress import show_loading
 from lsp_server.server.protocol import Protocol, shared_converter
 from lsp_server.server.report import status
+from lsp_server.server.switches import Switches
 from lsp_server.settings import SECTION, Settings
 from lsp_server.text import Encoding
+from lsp_server.values import Reason
 
 STATUS = "infill/status"
 ANSWER_S = 2.0  # that the editor has for saying what its settings are, before the model is loaded without them
@@ -42,6 +47,8 @@ class Session(LanguageServer):
         self.configuration = Configuration(sources)
         self.documents = Documents()
         self.client = Client()
+        self.switches = Switches()
+        self.offers = Offers()
         self.wants_status = True
         self.capabilities = types.ClientCapabilities()
         self.encoding: Encoding = "utf-16"
@@ -52,13 +59,22 @@ class Session(LanguageServer):
         self._is_started = False
         self._shows_loading = False
         self._told: set[str] = set()
-        self._status: dict[str, Any] | None = None
+        self._n_working = 0
+        self._last: Reason | None = None  # why the latest answer was empty
+        self._announcer = Announcer(self.status, self._announce)
         self.protocol.send = send
         self.protocol.on_exit = self.finish
 
     @property
     def settings(self) -> Settings:
         return self.configuration.settings
+
+    @property
+    def is_on(self) -> bool:
+        return self.switches.is_on(self.settings.suggest)
+
+    def status(self) -> dict[str, Any]:
+        return status(self.model, self.settings, self.switches, self._last, self._n_working > 0)
 
     def begin(self) -> None:
         """The editor is there and listens: ask for its settings, and load the model."""
@@ -74,6 +90,7 @@ class Session(LanguageServer):
         self.model.watchers.discard(self._model_changed)
         self.documents.close_all()
         await self.protocol.abandon()
+        self._announcer.close()
 
     def settings_changed(self) -> None:
         """Follow the settings as they are now, and tell the user what cannot be used of them."""
@@ -92,14 +109,39 @@ class Session(LanguageServer):
                 self.configuration.set_workspace(section_of(answer[0]))
                 self.settings_changed()
 
+    def switch(self, on: bool, language_id: str | None) -> None:
+        """For this session, whatever the settings say; None: everywhere."""
+        self.switches.turn(on, language_id)
+        if self.is_on and self.model.engine is None:
+            self.load_model()
+        self._announcer.changed()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A request is being computed."""
+        self._n_working += 1
+        self._announcer.changed_for_a_moment()
+        try:
+            yield
+        finally:
+            self._n_working -= 1
+            self._announcer.changed_for_a_moment()
+
+    def answered(self, empty_because: Reason | None) -> None:
+        self._last = empty_because
+        self._announcer.changed_for_a_moment()
+
     def load_model(self) -> None:
         """Begin to load, if nobody did, and let the editor show it."""
         if complaint := self.model.load(self.settings):
             self.tell_once(types.MessageType.Warning, f"infill-ls: {complaint}")
-        window = self.capabilities.window
-        if self.model.is_loading and not self._shows_loading and window and window.work_done_progress:
-            self._shows_loading = True
-            self.protocol.start(self._show_loading)
+        self._show_loading()
+
+    def change_model(self, change: Callable[[Settings], None]) -> None:
+        """Have the model loaded again, and let the editor show it. Raises UsageError while it is loading."""
+        change(self.settings)
+        self._told.clear()  # what fails again is told again
+        self._show_loading()
 
     def tell(self, kind: types.MessageType, sentence: str) -> None:
         self.window_show_message(types.ShowMessageParams(kind, sentence))
@@ -119,10 +161,16 @@ class Session(LanguageServer):
         self.settings_changed()
         await self._register_for_changes()
         await self.pull_settings()
-        if self.settings.suggest.enabled:
+        if self.is_on:
             self.load_model()
 
-    async def _show_loading(self) -> None:
+    def _show_loading(self) -> None:
+        window = self.capabilities.window
+        if self.model.is_loading and not self._shows_loading and window and window.work_done_progress:
+            self._shows_loading = True
+            self.protocol.start(self._show_until_loaded)
+
+    async def _show_until_loaded(self) -> None:
         await show_loading(self.model, self.protocol)
         self._shows_loading = False
 
@@ -140,7 +188,8 @@ class Session(LanguageServer):
             self.tell_once(types.MessageType.Error, f"infill-ls: {self.model.failure}")
         if self.model.notice:
             self.tell_once(types.MessageType.Warning, f"infill-ls: {self.model.notice}")
-        now = status(self.model, self.settings)
-        if now != self._status and self.wants_status:
-            self.protocol.notify(STATUS, now)
-        self._status = now
+        self._announcer.changed()
+
+    def _announce(self, status: dict[str, Any]) -> None:
+        if self.wants_status:
+            self.protocol.notify(STATUS, status)

@@ -10,9 +10,10 @@ from functools import partial
 
 from lsprotocol import types
 
-from lsp_server.errors import BackendError, EngineError
+from lsp_server.errors import BackendError, EngineError, ModelReplaced
 from lsp_server.pipeline import Answer, Engine, complete, with_limits
 from lsp_server.server.documents import OpenDocument
+from lsp_server.server.offers import Offer
 from lsp_server.server.protocol import Later, MsgId
 from lsp_server.server.render import Cursor, Edit, inline_item, popup_item
 from lsp_server.server.session import Session
@@ -47,8 +48,11 @@ class Suggester:
     def inline(self, params: types.InlineCompletionParams) -> object:
         """The result of textDocument/inlineCompletion, or what will find it."""
         invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-        is_off = not (invoked or self._session.settings.suggest.enabled)
         selected = params.context.selected_completion_info
+
+        def is_off(language_id: str) -> bool:
+            return not (invoked or self._is_on_for(language_id))
+
         return self._begin(
             types.TEXT_DOCUMENT_INLINE_COMPLETION, params, invoked, is_off, partial(self._inline_list, selected)
         )
@@ -58,8 +62,10 @@ class Suggester:
 
         Editors say "invoked" while one types a word as well as when one asks by hand, so here "off" means off.
         """
-        suggest = self._session.settings.suggest
-        is_off = suggest.popup == "never" or not suggest.enabled
+
+        def is_off(language_id: str) -> bool:
+            return self._session.settings.suggest.popup == "never" or not self._is_on_for(language_id)
+
         kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
         invoked = kind is types.CompletionTriggerKind.Invoked
         return self._begin(types.TEXT_DOCUMENT_COMPLETION, params, invoked, is_off, self._popup_list)
@@ -74,7 +80,7 @@ class Suggester:
         method: str,
         params: types.InlineCompletionParams | types.CompletionParams,
         invoked: bool,
-        is_off: bool,
+        is_off: Callable[[str], bool],
         rendered: Callable[[Asked, Edit], object],
     ) -> object:
         uri = params.text_document.uri
@@ -83,7 +89,7 @@ class Suggester:
         if document is None:
             logger.warning("%s for a document that is not open, or not known any more", method)
             return EMPTY[method]
-        if is_off:
+        if is_off(document.document.language_id):
             return self._refused(method, document, Reason.DISABLED)
         asked = self._asked(method, document, params.position, invoked)
         if self._session.protocol.current_id is not None:
@@ -105,9 +111,11 @@ class Suggester:
         try:
             suggest = self._session.settings.suggest
             limited = with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
-            answer = await complete(limited, asked.snapshot, asked.tree, asked.open.window)
+            with self._session.working():
+                answer = await complete(limited, asked.snapshot, asked.tree, asked.open.window)
         except EngineError as error:
-            if not isinstance(error, BackendError):  # what becomes of model servers is told as a notice, see loading.py
+            # What becomes of model servers is told as a notice, see loading.py.
+            if not isinstance(error, (BackendError, ModelReplaced)):
                 self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
@@ -127,13 +135,25 @@ class Suggester:
         item = inline_item(edit, asked.cursor, dominant_eol(asked.snapshot.text), self._session.client, selected)
         if item is None:
             logger.info("the suggestion does not begin with the entry selected in the popup")
+        else:
+            item.command = self._offered(asked, edit).command
         return types.InlineCompletionList([item] if item else [])
 
     def _popup_list(self, asked: Asked, edit: Edit) -> object:
         eol = dominant_eol(asked.snapshot.text)
         language_id = asked.snapshot.language_id
         item = popup_item(edit, asked.cursor, eol, language_id, _likes_markdown(self._session.capabilities))
+        item.command = self._offered(asked, edit).command
         return types.CompletionList(is_incomplete=True, items=[item])
+
+    def _offered(self, asked: Asked, edit: Edit) -> Offer:
+        line_start = asked.snapshot.offset - asked.cursor.offset
+        eol = dominant_eol(asked.snapshot.text)
+        text = edit.text.replace("\n", eol)
+        return self._session.offers.make(asked.snapshot.uri, line_start + edit.start, line_start + edit.end, text)
+
+    def _is_on_for(self, language_id: str) -> bool:
+        return self._session.switches.is_on_for(language_id, self._session.settings.suggest)
 
     def _supersede(self, method: str, uri: str) -> None:
         older = self._latest.pop((method, uri), None)
@@ -152,6 +172,7 @@ class Suggester:
 
     def _keep(self, method: str, trace: Trace, document: OpenDocument) -> None:
         document.trace = trace
+        self._session.answered(trace.empty_because)
         # Written down when the answer is on its way: a line in two logs takes longer than making the answer.
         asyncio.get_running_loop().call_soon(self._log, method, trace.summary(), trace.elapsed_ms())
 
