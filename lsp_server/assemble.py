@@ -125,7 +125,15 @@ def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> E
     )
     backend = LocalBackend(model, tokenizer, template)
     budget = WindowBudget(n_prompt - template.n_overhead)
-    engine = Engine(backend, tokenizer.count_line, budget, limits, info, ends_by_itself=notes.ends_by_itself)
+    engine = Engine(
+        backend,
+        tokenizer.count_line,
+        budget,
+        limits,
+        info,
+        in_process=True,
+        ends_by_itself=notes.ends_by_itself,
+    )
     return with_limits(engine, settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
 
 

@@ -8,6 +8,11 @@ from lsp_server.pipeline import Engine
 from lsp_server.trace import Trace
 
 CURSOR = "┃"
+SOURCES = {
+    "remembered": "from memory: it was asked here before",
+    "prefetched": "from memory: it was found while the suggestion before it was shown",
+    "typed-through": "from memory: the rest of a suggestion that was typed so far",
+}
 
 
 def explain(trace: Trace, engine: Engine | None, dim: str = "", off: str = "") -> str:
@@ -47,6 +52,8 @@ def _decisions(trace: Trace, engine: Engine | None) -> Iterator[tuple[str, str]]
         )
         for note in model.notes:
             yield "", note
+    if trace.source != "model":
+        yield "answered", SOURCES[trace.source]
     if trace.context:
         context = trace.context
         kept = ", ".join(f"{first + 1}–{last}" for first, last in context.window.kept)

@@ -54,6 +54,7 @@ class Engine:
     limits: Limits
     model: ModelInfo
     never_sent: tuple[str, ...] = ()  # patterns of files that must not leave the machine; none where nothing does
+    in_process: bool = False  # the model is in this process: what is computed ahead costs nobody else anything
     ends_by_itself: bool = True  # False: the model hardly ever says that it is done, so one line is one line
 
 
@@ -107,6 +108,15 @@ async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previo
         trace.empty_because = generation.finish_reason if emptied else outcome.rejected
         return Answer(None, trace)
     return Answer(Completion(outcome.text, snapshot.offset + outcome.n_replaced), trace)
+
+
+async def evaluate_window(engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None) -> Window:
+    """Have the model evaluate what it would see at the snapshot's cursor, and write nothing. Raises EngineError."""
+    context = gather(snapshot, tree, engine.budget, engine.count_line, previous, ends_by_itself=engine.ends_by_itself)
+    if context.shape is not Shape.NOTHING:
+        async with aclosing(engine.backend.stream(fit(context.window), engine.limits)) as events:
+            await anext(events, None)
+    return context.window
 
 
 async def _generate(

@@ -10,8 +10,8 @@ def fit(window: Window) -> FimPrompt:
 
     In byte-pair vocabularies a space belongs to the word behind it (" return" is one token), so a prompt that ends in a
     space asks for something that training text hardly ever holds. The space is taken back and the first new token has
-    to bring it along (token healing, as in Microsoft's guidance). Where the model runs in this process, whole words half
-    typed are healed too, see backends/encoding.py.
+    to bring it along (token healing, as in Microsoft's guidance). Where token ids are sent, whole words half typed are
+    healed too, see backends/encoding.py.
     """
     if window.prefix.endswith(" "):
         return FimPrompt(window.prefix[:-1], window.suffix, owed=" ")

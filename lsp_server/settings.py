@@ -66,6 +66,9 @@ class SuggestSettings:
         "Offer suggestions in the completion popup too (textDocument/completion). auto: only to editors that cannot"
         " show them inline.",
     )
+    ahead: bool = option(
+        True, "Compute what comes after a suggestion, and the window at the cursor, while nothing else is asked."
+    )
     maxTokens: int = option(96, "Tokens written at most; the line begun is still ended.", within=(1, 4096))
     maxTimeMs: int = option(2500, "Milliseconds spent at most; the line begun is still ended.", within=(1, 600_000))
 

@@ -28,6 +28,7 @@ class Trace:
     engine_ended_ms: float | None = None  # and to its last token
     generation: Generation | None = None
     empty_because: Reason | None = None
+    source: str = "model"  # or the answer was "remembered", "prefetched" or "typed-through"
     filters: tuple[str, ...] = ()  # the post-processing filters that changed the text
     started: float = field(default_factory=perf_counter)
 
@@ -53,4 +54,5 @@ class Trace:
         stages = " ".join(f"{name}={ms:.1f}ms" for name, ms in self.stage_ms.items())
         tokens = f" prompt={self.evaluated.n_tokens} reused={self.evaluated.n_reused}" if self.evaluated else ""
         written = f" written={self.generation.n_tokens}" if self.generation else ""
-        return f"{self.reason.code if self.reason else 'pending'} {stages}{tokens}{written}"
+        source = "" if self.source == "model" else f" {self.source}"
+        return f"{self.reason.code if self.reason else 'pending'}{source} {stages}{tokens}{written}"

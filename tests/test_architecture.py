@@ -31,7 +31,7 @@ LAYERS = (
     {"inference"},
     {"tokenization", "fim"},
     {"formats", "syntax"},
-    {"settings", "trace", "text", "languages", "privacy"},
+    {"settings", "trace", "cache", "text", "languages", "privacy"},
     {"values", "errors", "toml", "output"},
     {"__init__"},
 )

@@ -28,13 +28,21 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def worker_of(server: Server) -> psutil.Process:
-    (worker,) = (child for child in psutil.Process(server.process.pid).children() if "worker.py" in child.cmdline()[-1])
+    children = psutil.Process(server.process.pid).children()
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    (worker,) = (child for child in alive if "worker.py" in child.cmdline()[-1])
     return worker
+
+
+def edit_elsewhere(server: Server) -> None:
+    """So that the same request is asked of the model again."""
+    server.change((0, 0), (0, 0), "#")
 
 
 def killed_at_work(server: Server, cursor: dict[str, int]) -> list[dict[str, object]]:
     """The items of a request in the middle of which the worker is killed."""
     worker_of(server).suspend()
+    edit_elsewhere(server)
     asked = server.ask_inline(cursor)
     time.sleep(0.5)  # a worker that ends before it was asked anything would be replaced without a word
     worker_of(server).kill()
@@ -61,9 +69,11 @@ def test_after_three_of_them_the_server_lives_on_without_it(server):
     cursor = server.open(HALF_WRITTEN)
     assert server.is_ready()
     for _ in range(3):
+        edit_elsewhere(server)
         server.inline(cursor)
         assert killed_at_work(server, cursor) == []
     server.wait_for_notification("window/showMessage", lambda params: "is not started again" in params["message"])
+    edit_elsewhere(server)
     assert server.inline(cursor) == []
     assert psutil.Process(server.process.pid).children() == []
     assert server.stop() == 0

@@ -77,7 +77,7 @@ class TestTcp:
 
     def test_a_second_editor_cannot_bring_another_model(self, tcp, editor):
         editor.initialize(initializationOptions={"model": {"path": "/somewhere/else.gguf"}})
-        assert "restart" in editor.wait_for_notification("window/showMessage")["message"]
+        assert "reload" in editor.wait_for_notification("window/showMessage")["message"]
 
     def test_a_web_page_cannot_speak_to_it(self, editor):
         body = framed(

@@ -10,6 +10,7 @@ from time import perf_counter
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
+from lsp_server.cache import Answers
 from lsp_server.syntax import Syntax, Tree
 from lsp_server.text import Document, Encoding
 from lsp_server.trace import Trace
@@ -32,6 +33,8 @@ class OpenDocument:
         self.is_known = True  # False: an edit could not be read, so our text is not the editor's
         self.window: Window | None = None  # what the last request showed to the model
         self.trace: Trace | None = None  # of the last request that was not taken back
+        self.answers = Answers()
+        self.edited_at: int | None = None  # where the last edit ended; None: the whole text was sent
         self._syntax = Syntax(item.language_id)
         self._settling: asyncio.TimerHandle | None = None
         self._settle_s = 0.0  # what it took the last time
@@ -43,9 +46,10 @@ class OpenDocument:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 ends = change.range.start, change.range.end
                 start, end = sorted(self.offset_at(position, encoding) for position in ends)
+                self.edited_at = start + len(change.text)
             else:
                 start, end = 0, len(self.document.text)
-                self.is_known = True
+                self.is_known, self.edited_at = True, None
             self._syntax.edit(self.document.text, start, end, change.text)
             self.document.replace(start, end, change.text)
         self._settle_soon()
@@ -68,6 +72,11 @@ class OpenDocument:
     def tree(self) -> Tree | None:
         """The syntax of the text as it is now; later edits do not touch it."""
         return self._syntax.parse(self.document.text)
+
+    def tree_after(self, start: int, n_behind: int, then: str) -> Tree | None:
+        """The syntax of another text, which differs from `start` on, but not in its last `n_behind` characters."""
+        text = self.document.text
+        return self._syntax.ahead(text, start, len(text) - n_behind, then[start : len(then) - n_behind], then)
 
     def close(self) -> None:
         if self._settling:
@@ -120,7 +129,7 @@ class Documents:
 
 
 def _path_of(uri: str) -> str:
-    """"" for what is no file, or no address at all."""
+    """ "" for what is no file, or no address at all."""
     try:
         return to_fs_path(uri) or ""
     except ValueError:

@@ -21,6 +21,7 @@ from lsp_server.settings import SECTION
 from lsp_server.text import Encoding
 
 TRACE = "infill/trace"
+DID_MOVE_CURSOR = "infill/didMoveCursor"
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 # The popup is worth a look wherever a word or an expression begins.
 TRIGGER_CHARACTERS = [".", "(", "[", "{", "=", ",", ":", " "]
@@ -35,9 +36,10 @@ def register(session: Session) -> None:
         types.SET_TRACE: _set_trace,
         types.WORKSPACE_DID_CHANGE_CONFIGURATION: _did_change_configuration,
         types.TEXT_DOCUMENT_DID_OPEN: _did_open,
-        types.TEXT_DOCUMENT_DID_CHANGE: _did_change,
+        types.TEXT_DOCUMENT_DID_CHANGE: partial(_did_change, suggester),
         types.TEXT_DOCUMENT_DID_CLOSE: partial(_did_close, suggester),
         types.WORKSPACE_EXECUTE_COMMAND: execute,
+        DID_MOVE_CURSOR: partial(_did_move_cursor, suggester),
         STATUS: _status,
         TRACE: _trace,
     }
@@ -49,6 +51,7 @@ def register(session: Session) -> None:
         types.INITIALIZE: only_what_is_read,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: TriggerKinds(),
     }
+    session.protocol.own_params = {DID_MOVE_CURSOR: types.TextDocumentPositionParams}
     session.protocol.on_rejected = partial(_rejected, session)
 
 
@@ -110,8 +113,14 @@ def _did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None
     session.documents.open(params.text_document)
 
 
-def _did_change(session: Session, params: types.DidChangeTextDocumentParams) -> None:
+def _did_change(suggester: Suggester, session: Session, params: types.DidChangeTextDocumentParams) -> None:
     session.documents.change(params, session.encoding)
+    suggester.edited(params.text_document.uri)
+
+
+def _did_move_cursor(suggester: Suggester, session: Session, params: types.TextDocumentPositionParams) -> None:
+    """For clients that say so when the cursor has moved without an edit."""
+    suggester.moved(params.text_document.uri, params.position)
 
 
 def _did_close(suggester: Suggester, session: Session, params: types.DidCloseTextDocumentParams) -> None:

@@ -29,6 +29,7 @@ class SharedModel:
         self.backend = ""  # "local", or the addresses of the servers that are asked; empty: nothing was loaded yet
         self.notice: str | None = None  # the latest sentence of a backend about its servers
         self.watchers: set[Callable[[], None]] = set()
+        self.idle_work: set[asyncio.Task[None]] = set()  # of whatever editor; every request goes before it
         self._loaded_with: tuple[ModelSettings, BackendSettings] | None = None
         self._chosen: Path | None = None  # instead of what the settings say
         self._settled = asyncio.Event()
@@ -60,6 +61,10 @@ class SharedModel:
         if not self.is_loading:
             self._chosen = path
         self.reload(settings)
+
+    def interrupt_idle_work(self) -> None:
+        for task in self.idle_work:
+            task.cancel()
 
     async def settled(self, timeout_s: float) -> None:
         """Return when the model is loaded or will not be, or when the time is over."""
@@ -142,7 +147,7 @@ def with_model(settings: Settings, path: Path) -> Settings:
 
 
 def backend_of(settings: Settings) -> str:
-    """"local", or the addresses of the servers that are asked."""
+    """ "local", or the addresses of the servers that are asked."""
     return ", ".join(without_credentials(server.url) for server in settings.backend.servers) or "local"
 
 

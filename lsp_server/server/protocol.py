@@ -65,6 +65,7 @@ class Protocol(LanguageServerProtocol):
         self.send: Callable[[str], None] = lambda message: None
         self.on_exit: Callable[[int], None] = lambda code: None
         self.normalise: dict[str, Callable[[Any], Any]] = {}  # by method: parameters as clients really send them
+        self.own_params: dict[str, Any] = {}  # by method: the types of what is not in the LSP
         self.on_rejected: Callable[[str, Any], None] = lambda method, params: None
         self.current_id: MsgId | None = None  # of the request whose handler is being called
         self._stage = "new"  # then "running", then "shut down"
@@ -104,9 +105,9 @@ class Protocol(LanguageServerProtocol):
         task.cancel()
         return True
 
-    def start(self, job: Later) -> None:
+    def start(self, job: Callable[[], Awaitable[object]]) -> asyncio.Task[None]:
         """Run something that no request waits for; it ends with the session."""
-        self._keep(asyncio.ensure_future(self._run_job(job)))
+        return self._keep(asyncio.ensure_future(self._run_job(job)))
 
     def unstructured(self, value: object) -> Any:
         """As JSON has it."""
@@ -167,7 +168,7 @@ class Protocol(LanguageServerProtocol):
         return outcome
 
     def _structured(self, method: str, params: Any) -> Any:
-        type_: Any = types.METHOD_TO_TYPES.get(method, (None, None, None))[2]
+        type_: Any = self.own_params.get(method) or types.METHOD_TO_TYPES.get(method, (None, None, None))[2]
         try:
             if normalise := self.normalise.get(method):
                 params = normalise(params)

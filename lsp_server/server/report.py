@@ -51,6 +51,7 @@ def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:
     window = trace.context.window if trace.context else None
     return {
         "reason": _reason_as_json(trace.reason),
+        "source": trace.source,
         "elapsed_ms": round(sum(trace.stage_ms.values()), 3),
         "stages_ms": {name: round(ms, 3) for name, ms in trace.stage_ms.items()},
         "engine_ms": round(trace.compute_ms, 3),

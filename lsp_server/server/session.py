@@ -12,6 +12,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from lsp_server import __version__
+from lsp_server.pipeline import Engine, with_limits
 from lsp_server.server.announcer import Announcer
 from lsp_server.server.clients import Client
 from lsp_server.server.configuration import Configuration, Sources, section_of
@@ -68,6 +69,17 @@ class Session(LanguageServer):
     @property
     def settings(self) -> Settings:
         return self.configuration.settings
+
+    @property
+    def engine(self) -> Engine | None:
+        """The model, held to this editor's limits; None where none is loaded."""
+        engine, suggest = self.model.engine, self.settings.suggest
+        return engine and with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
+
+    @property
+    def made_with(self) -> object:
+        """What an answer depends on beside the document."""
+        return self.model.engine and self.model.engine.backend, self.settings.suggest
 
     @property
     def is_on(self) -> bool:

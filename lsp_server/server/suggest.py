@@ -10,8 +10,10 @@ from functools import partial
 
 from lsprotocol import types
 
+from lsp_server.cache import Given
 from lsp_server.errors import BackendError, EngineError, ModelReplaced
-from lsp_server.pipeline import Answer, Engine, complete, with_limits
+from lsp_server.pipeline import Answer, Engine, complete
+from lsp_server.server.ahead import Ahead
 from lsp_server.server.documents import OpenDocument
 from lsp_server.server.offers import Offer
 from lsp_server.server.protocol import Later, MsgId
@@ -20,9 +22,9 @@ from lsp_server.server.session import Session
 from lsp_server.syntax import Tree
 from lsp_server.text import dominant_eol
 from lsp_server.trace import Trace
-from lsp_server.values import Reason, Snapshot
+from lsp_server.values import Completion, Reason, Snapshot
 
-LOADING_S = 3.0  # that somebody who asked by hand waits for the model
+LOADING_S = 3.0  # that a request waits for the model, unless the next one takes its place
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,6 @@ class Asked:
     method: str
     open: OpenDocument
     snapshot: Snapshot
-    tree: Tree | None
     cursor: Cursor
 
 
@@ -44,6 +45,7 @@ class Suggester:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._latest: dict[tuple[str, str], MsgId] = {}
+        self._ahead = Ahead(session)
 
     def inline(self, params: types.InlineCompletionParams) -> object:
         """The result of textDocument/inlineCompletion, or what will find it."""
@@ -75,6 +77,15 @@ class Suggester:
         for method in EMPTY:
             self._supersede(method, uri)
 
+    def edited(self, uri: str) -> None:
+        if document := self._session.documents.get(uri):
+            self._ahead.edited(document)
+
+    def moved(self, uri: str, position: types.Position) -> None:
+        """The cursor is elsewhere."""
+        if document := self._session.documents.get(uri):
+            self._ahead.window_at(document, document.offset_at(position, self._session.encoding))
+
     def _begin(
         self,
         method: str,
@@ -92,44 +103,55 @@ class Suggester:
         if is_off(document.document.language_id):
             return self._refused(method, document, Reason.DISABLED)
         asked = self._asked(method, document, params.position, invoked)
+        if given := document.answers.find(asked.snapshot, self._session.made_with):
+            return self._again(asked, given, rendered)
+        self._ahead.drop()
         if self._session.protocol.current_id is not None:
             self._latest[method, uri] = self._session.protocol.current_id
-        later: Later = partial(self._answer, asked, rendered)
+        later: Later = partial(self._answer, asked, document.tree(), rendered)
         return later
 
     def _asked(self, method: str, document: OpenDocument, position: types.Position, invoked: bool) -> Asked:
         offset = document.offset_at(position, self._session.encoding)
         snapshot = document.snapshot(offset, invoked=invoked)
         line, _ = document.document.position_at(offset, "utf-32")
-        return Asked(method, document, snapshot, document.tree(), Cursor.of(snapshot, line, self._session.encoding))
+        return Asked(method, document, snapshot, Cursor.of(snapshot, line, self._session.encoding))
 
-    async def _answer(self, asked: Asked, rendered: Callable[[Asked, Edit], object]) -> object:
-        engine = await self._engine(asked.snapshot.invoked)
+    def _again(self, asked: Asked, given: Given, rendered: Callable[[Asked, Edit], object]) -> object:
+        """What was answered here before, or before some of it was typed, or found ahead: no model is asked."""
+        asked.open.window = given.window or asked.open.window
+        self._keep(asked.method, Trace(empty_because=given.emptied_by, source=given.source), asked.open)
+        return self._shown(asked, given.completion, rendered)
+
+    def _shown(self, asked: Asked, completion: Completion | None, rendered: Callable[[Asked, Edit], object]) -> object:
+        if completion is None:
+            return EMPTY[asked.method]
+        self._ahead.after(asked.open, asked.snapshot, completion)
+        return rendered(asked, Edit.of(completion, asked.snapshot, asked.cursor))
+
+    async def _answer(self, asked: Asked, tree: Tree | None, rendered: Callable[[Asked, Edit], object]) -> object:
+        engine = await self._engine()
         if engine is None:
             reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
             return self._refused(asked.method, asked.open, reason)
         try:
-            suggest = self._session.settings.suggest
-            limited = with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
             with self._session.working():
-                answer = await complete(limited, asked.snapshot, asked.tree, asked.open.window)
+                answer = await complete(engine, asked.snapshot, tree, asked.open.window)
         except EngineError as error:
             # What becomes of model servers is told as a notice, see loading.py.
             if not isinstance(error, (BackendError, ModelReplaced)):
                 self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
-        if answer.completion is None:
-            return EMPTY[asked.method]
-        return rendered(asked, Edit.of(answer.completion, asked.snapshot, asked.cursor))
+        return self._shown(asked, answer.completion, rendered)
 
-    async def _engine(self, invoked: bool) -> Engine | None:
+    async def _engine(self) -> Engine | None:
         model = self._session.model
         if model.engine is None:
             self._session.load_model()
-        if model.is_loading and invoked:
+        if model.is_loading:
             await model.settled(LOADING_S)
-        return model.engine
+        return self._session.engine
 
     def _inline_list(self, selected: types.SelectedCompletionInfo | None, asked: Asked, edit: Edit) -> object:
         item = inline_item(edit, asked.cursor, dominant_eol(asked.snapshot.text), self._session.client, selected)
@@ -166,9 +188,13 @@ class Suggester:
 
     def _remember(self, asked: Asked, answer: Answer) -> None:
         """For the next request, whose window keeps this one's cut points, and for who asks why."""
-        if answer.trace.context:
-            asked.open.window = answer.trace.context.window
-        self._keep(asked.method, answer.trace, asked.open)
+        trace = answer.trace
+        window = trace.context.window if trace.context else None
+        asked.open.window = window or asked.open.window
+        if answer.completion or (trace.generation and trace.reason is not Reason.TIME_LIMIT):
+            made_with = self._session.made_with
+            asked.open.answers.remember(Given(asked.snapshot, made_with, answer.completion, trace.reason, window))
+        self._keep(asked.method, trace, asked.open)
 
     def _keep(self, method: str, trace: Trace, document: OpenDocument) -> None:
         document.trace = trace

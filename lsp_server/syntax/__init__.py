@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import re
+from copy import copy
 from functools import cache, cached_property
 from time import perf_counter
 
@@ -72,6 +73,13 @@ class Syntax:
         if self._tree is None or n_stale > STALE_CHARS or (self._stale and self._reparse_s <= QUICK_S):
             self._parse(text)
         return Tree(text, self._tree.copy(), self.language) if self._tree else None
+
+    def ahead(self, text: str, start: int, end: int, new_text: str, then: str) -> Tree | None:
+        """The syntax of `then`, in which `new_text` stands in place of `text[start:end]`; this one stays as it is."""
+        fork = copy(self)
+        fork._tree = self._tree.copy() if self._tree else None
+        fork.edit(text, start, end, new_text)
+        return fork.parse(then)
 
     def settle(self, text: str) -> None:
         """Parse what was put off, while nobody waits."""

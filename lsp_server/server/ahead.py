@@ -1,0 +1,113 @@
+"""What is computed while nobody waits: the suggestion after this one, and the window where the cursor is now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lsp_server.cache import Given
+from lsp_server.errors import EngineError
+from lsp_server.pipeline import complete, evaluate_window
+from lsp_server.server.documents import OpenDocument
+from lsp_server.server.session import Session
+from lsp_server.text import dominant_eol
+from lsp_server.values import Completion, Snapshot
+
+AFTER_SHOWN_S = 0.1  # an answer that is typed over at once was not read
+AFTER_MOVE_S = 0.15  # while somebody scrolls or holds a key down, nothing is evaluated
+AFTER_EDIT_S = 0.4  # editors ask by then, if they ask on their own
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A document as it would be, and where its cursor would stand."""
+
+    uri: str
+    text: str
+    offset: int
+
+
+class Ahead:
+    """One thing at a time, only for a model in this process, and dropped the moment anybody asks for anything."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._aim: Aim | None = None
+
+    def drop(self) -> None:
+        """Stop what is computed ahead, for whatever editor: somebody waits for the model."""
+        self._aim = None
+        self._session.model.interrupt_idle_work()
+
+    def after(self, document: OpenDocument, shown: Snapshot, completion: Completion) -> None:
+        """Find the suggestion that follows once this one is accepted, and remember it."""
+        then = accepted(shown, completion)
+        aim = Aim(then.uri, then.text, then.offset)
+        if self._session.settings.suggest.ahead and aim != self._aim:
+            self._begin(aim, AFTER_SHOWN_S, partial(self._look, document, shown, completion, then))
+
+    def window_at(self, document: OpenDocument, offset: int, delay_s: float = AFTER_MOVE_S) -> None:
+        """Evaluate the window around the cursor, so that the first suggestion there comes as soon as a later one."""
+        snapshot = document.snapshot(offset, invoked=True)
+        aim = Aim(snapshot.uri, snapshot.text, snapshot.offset)
+        if aim != self._aim and not self._is_known(document, snapshot):
+            self._begin(aim, delay_s, partial(self._warm, document, snapshot))
+
+    def edited(self, document: OpenDocument) -> None:
+        """Drop what the edit has made pointless; typing what a suggestion says is on the way to what comes after it."""
+        if document.edited_at is None:
+            self.drop()
+        elif not self._is_known(document, document.snapshot(document.edited_at, invoked=False)):
+            self.drop()
+            self.window_at(document, document.edited_at, AFTER_EDIT_S)
+
+    def _is_known(self, document: OpenDocument, snapshot: Snapshot) -> bool:
+        return document.answers.find(snapshot, self._session.made_with) is not None
+
+    def _begin(self, aim: Aim, delay_s: float, job: Callable[[], Awaitable[None]]) -> None:
+        engine = self._session.engine
+        if engine is None or not engine.in_process:
+            return
+        self.drop()
+        self._aim = aim
+        model = self._session.model
+        model.idle_work.add(task := self._session.protocol.start(partial(_later, delay_s, job)))
+        task.add_done_callback(model.idle_work.discard)
+
+    async def _look(self, document: OpenDocument, shown: Snapshot, completion: Completion, then: Snapshot) -> None:
+        engine = self._session.engine
+        if engine is None or self._is_known(document, then):
+            return
+        # Meanwhile some of it may have been typed, between what stands before the suggestion and behind it.
+        tree = document.tree_after(shown.offset, len(shown.text) - completion.replace_until, then.text)
+        answer = await complete(engine, then, tree, document.window)
+        window = answer.trace.context.window if answer.trace.context else None
+        if answer.trace.generation:
+            document.answers.remember(
+                Given(then, self._session.made_with, answer.completion, answer.trace.reason, window, "prefetched")
+            )
+
+    async def _warm(self, document: OpenDocument, snapshot: Snapshot) -> None:
+        engine = self._session.engine
+        if engine and document.document.text == snapshot.text:
+            document.window = await evaluate_window(engine, snapshot, document.tree(), document.window)
+
+
+async def _later(delay_s: float, job: Callable[[], Awaitable[None]]) -> None:
+    await asyncio.sleep(delay_s)
+    try:
+        await job()
+    except EngineError as error:
+        logger.debug("not computed ahead: %s", error)  # whoever asks for it is told
+
+
+def accepted(shown: Snapshot, completion: Completion) -> Snapshot:
+    """The document once the suggestion is accepted, with the cursor behind it."""
+    text = completion.text.replace("\n", dominant_eol(shown.text))
+    whole = shown.text[: shown.offset] + text + shown.text[completion.replace_until :]
+    return replace(shown, text=whole, offset=shown.offset + len(text), invoked=False)
