@@ -54,6 +54,10 @@ class Editor:
         """The whole response to a request: with a result, or with an error."""
         return self.wait_for(lambda message: "method" not in message and message.get("id") == msg_id)
 
+    def answer_within(self, msg_id: object, timeout_s: float) -> dict[str, Any] | None:
+        """The same; None where it does not come in time."""
+        return self._find(lambda message: "method" not in message and message.get("id") == msg_id, timeout_s)
+
     def answers(self, msg_id: object) -> list[dict[str, Any]]:
         """All responses so far that carry this id."""
         return [message for message in self.received if "method" not in message and message.get("id") == msg_id]
@@ -70,9 +74,7 @@ class Editor:
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], Any], timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """The first message, received or to come, that is wanted."""
-        with self._news:
-            self._news.wait_for(lambda: any(map(wanted, self.received)) or self.ended, timeout_s)
-            found = next(filter(wanted, self.received), None)
+        found = self._find(wanted, timeout_s)
         assert found is not None, f"it never came; received: {self.received}"
         return found
 
@@ -127,6 +129,11 @@ class Editor:
 
     def trace(self, uri: str = URI) -> Any:
         return self.call("infill/trace", {"textDocument": {"uri": uri}})
+
+    def _find(self, wanted: Callable[[dict[str, Any]], Any], timeout_s: float) -> dict[str, Any] | None:
+        with self._news:
+            self._news.wait_for(lambda: any(map(wanted, self.received)) or self.ended, timeout_s)
+            return next(filter(wanted, self.received), None)
 
     def _read(self) -> None:
         while (message := self._next_message()) is not None:

@@ -58,6 +58,11 @@ class LocalBackend:
         self._worker.submit(self._model.close).result()
         self._worker.shutdown()
 
+    @property
+    def n_computed(self) -> int:
+        """Tokens evaluated since the model was loaded: for answers that somebody saw, and for all others."""
+        return self._sequence.n_computed
+
     async def _run(self, job: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._worker, job)

@@ -32,6 +32,7 @@ class EvaluatedSequence:
         self._model = model
         self._kept: list[_Kept] = []  # the last used at the end
         self.ids: list[int] = []
+        self.n_computed = 0  # tokens, ever
 
     @property
     def is_full(self) -> bool:
@@ -57,9 +58,11 @@ class EvaluatedSequence:
 
     def evaluate(self, ids: Sequence[int], aborted: Callable[[], bool]) -> None:
         """Raises Aborted; what was evaluated until then is kept."""
+        n_before = self._model.n_evaluated
         try:
             self._model.evaluate(ids, aborted)
         finally:
+            self.n_computed += self._model.n_evaluated - n_before
             self.ids = [*self.ids, *ids][: self._model.n_evaluated]
 
     def _put_aside(self) -> None:

@@ -49,6 +49,8 @@ def explanation(trace: Trace, engine: Engine | None) -> str:
 def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:
     """The figures of one request, and the window: this is the one message that shows it, to who asks for it."""
     window = trace.context.window if trace.context else None
+    # Since the model was loaded, for whatever: what was taken back shows nowhere else. Null for model servers.
+    computed = getattr(engine.backend, "n_computed", None) if engine else None
     return {
         "reason": _reason_as_json(trace.reason),
         "source": trace.source,
@@ -58,7 +60,7 @@ def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:
         "engine_began_ms": trace.engine_began_ms,
         "engine_ended_ms": trace.engine_ended_ms,
         "filters": list(trace.filters),
-        "tokens": token_counts(trace, engine),
+        "tokens": {**token_counts(trace, engine), "computed": computed},
         "wanted": trace.context.shape.value if trace.context else None,
         "window": window
         and {
