@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lsp_server.pipeline import Engine
 from lsp_server.trace import Trace
+from lsp_server.values import Plan
 
 CURSOR = "┃"
 SOURCES = {
@@ -69,6 +70,8 @@ def _decisions(trace: Trace, engine: Engine | None) -> Iterator[tuple[str, str]]
             ", ".join(f"{name} {ms:.1f} ms" for name, ms in trace.stage_ms.items())
             + f" (engine {trace.compute_ms:.1f} ms)",
         )
+    if trace.plan:
+        yield "planned", _plan(trace.plan)
     if trace.filters:
         yield "changed by", ", ".join(trace.filters)
     if trace.generation:
@@ -76,3 +79,12 @@ def _decisions(trace: Trace, engine: Engine | None) -> Iterator[tuple[str, str]]
         yield "stopped", f"{trace.generation.finish_reason.code}: {trace.generation.finish_reason.sentence}"
     if trace.empty_because:
         yield "empty", f"{trace.empty_because.code}: {trace.empty_because.sentence}"
+
+
+def _plan(plan: Plan) -> str:
+    parts = [f"{plan.n_fresh} tokens to evaluate", f"at most {plan.n_new} to write"]
+    if plan.n_window:
+        parts.append(f"a window of {plan.n_window} tokens for once, while the whole one is evaluated")
+    if plan.hold_s:
+        parts.append(f"{plan.hold_s * 1000:.0f} ms for another key to come")
+    return ", ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from time import perf_counter
 
 from lsp_server import postprocess, stopping
 from lsp_server.backends.base import Backend
+from lsp_server.backends.pace import Haste, Paced
 from lsp_server.context import gather
 from lsp_server.context.window import WindowBudget
 from lsp_server.privacy import is_excluded
@@ -22,6 +24,7 @@ from lsp_server.values import (
     FimPrompt,
     Generation,
     Limits,
+    Plan,
     PromptEvaluated,
     Reason,
     Shape,
@@ -78,24 +81,28 @@ class Answer:
     trace: Trace
 
 
-async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None) -> Answer:
+async def complete(
+    engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None, haste: Haste | None = None
+) -> Answer:
     """Suggest what comes next at the snapshot's cursor.
 
-    `previous` is the window of the document's last request, so that its cut points can be kept. Cancelling the task
-    stops the computation. Raises EngineError.
+    `previous` is the window of the document's last request, so that its cut points can be kept. In `haste` the answer
+    is held to what can be computed in time. Cancelling the task stops the computation. Raises EngineError.
     """
     trace = Trace()
     if engine.never_sent and is_excluded(snapshot.path, engine.never_sent):
         trace.empty_because = Reason.EXCLUDED
         return Answer(None, trace)
     with trace.stage("context"):
-        trace.context = context = gather(
-            snapshot, tree, engine.budget, engine.count_line, previous, ends_by_itself=engine.ends_by_itself
-        )
+        trace.context = context = _gather(engine, snapshot, tree, previous)
     if context.shape is Shape.NOTHING:
         trace.empty_because = context.refusal
         return Answer(None, trace)
     with trace.stage("prompt"):
+        if haste and (plan := await _plan(engine, context, haste)):
+            trace.plan, engine = plan, _planned(engine, plan)
+            if plan.n_window:
+                trace.context = context = _gather(engine, snapshot, tree, haste.small_window)
         trace.prompt = prompt = fit(context.window)
     with trace.stage("generation"):
         seam = Seam(tree, snapshot.text, snapshot.offset) if tree else None
@@ -112,11 +119,30 @@ async def complete(engine: Engine, snapshot: Snapshot, tree: Tree | None, previo
 
 async def evaluate_window(engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None) -> Window:
     """Have the model evaluate what it would see at the snapshot's cursor, and write nothing. Raises EngineError."""
-    context = gather(snapshot, tree, engine.budget, engine.count_line, previous, ends_by_itself=engine.ends_by_itself)
+    context = _gather(engine, snapshot, tree, previous)
     if context.shape is not Shape.NOTHING:
         async with aclosing(engine.backend.stream(fit(context.window), engine.limits)) as events:
             await anext(events, None)
     return context.window
+
+
+def _gather(engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None) -> CodeContext:
+    return gather(snapshot, tree, engine.budget, engine.count_line, previous, ends_by_itself=engine.ends_by_itself)
+
+
+async def _plan(engine: Engine, context: CodeContext, haste: Haste) -> Plan | None:
+    """None where nobody knows how fast the model is."""
+    backend = engine.backend
+    if not isinstance(backend, Paced):
+        return None
+    n_fresh = await backend.n_fresh(fit(context.window))
+    return backend.pace.plan(n_fresh, engine.limits.max_tokens, haste)
+
+
+def _planned(engine: Engine, plan: Plan) -> Engine:
+    n_window = min(plan.n_window or engine.budget.n_tokens, engine.budget.n_tokens)
+    limits = Limits(plan.n_new, engine.limits.max_time_s)
+    return replace(engine, limits=limits, budget=replace(engine.budget, n_tokens=n_window))
 
 
 async def _generate(
@@ -124,7 +150,7 @@ async def _generate(
 ) -> Generation:
     """Read the stream until the model ends or a rule fires; leaving the block closes it, and so stops the model."""
     written = Written(context, engine.limits, seam)
-    started = perf_counter()
+    started = began = perf_counter()
     async with aclosing(engine.backend.stream(prompt, engine.limits)) as events:
         async for event in events:
             trace.compute_ms += event.compute_ms
@@ -132,6 +158,8 @@ async def _generate(
             if isinstance(event, PromptEvaluated):
                 trace.evaluated, started = event, perf_counter()
                 trace.engine_began_ms = trace.engine_ended_ms - event.compute_ms
+                if trace.plan:  # evaluating is never in vain, writing is if another key comes
+                    await asyncio.sleep(trace.plan.hold_s - (perf_counter() - began))
                 continue
             if trace.first_piece_ms is None:
                 trace.first_piece_ms = trace.elapsed_ms()

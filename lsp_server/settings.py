@@ -74,6 +74,21 @@ class SuggestSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencySettings:
+    targetMs: int = option(
+        600,
+        "Milliseconds in which a suggestion should be there while typing: its length is fitted to the speed of this"
+        " machine, and the first one in a file may see less of it. 0: as long as it takes.",
+        within=(0, 600_000),
+    )
+    debounceMs: int = option(
+        150,
+        "Milliseconds that writing waits at most where another key is to be expected before it is done. 0: none.",
+        within=(0, 10_000),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     level: Literal["error", "warning", "info", "debug"] = option("info", "What is logged, to stderr and to the file.")
     file: str = option(
@@ -122,6 +137,7 @@ class BackendSettings:
 class Settings:
     model: ModelSettings = ModelSettings()
     suggest: SuggestSettings = SuggestSettings()
+    latency: LatencySettings = LatencySettings()
     backend: BackendSettings = BackendSettings()
     log: LogSettings = LogSettings()
 

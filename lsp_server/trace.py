@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from lsp_server.values import CodeContext, FimPrompt, Generation, PromptEvaluated, Reason
+from lsp_server.values import CodeContext, FimPrompt, Generation, Plan, PromptEvaluated, Reason
 
 
 @dataclass(slots=True)
@@ -21,6 +21,7 @@ class Trace:
     stage_ms: dict[str, float] = field(default_factory=dict)
     context: CodeContext | None = None
     prompt: FimPrompt | None = None
+    plan: Plan | None = None  # where somebody waits who types
     evaluated: PromptEvaluated | None = None
     first_piece_ms: float | None = None  # from the start of the request
     compute_ms: float = 0.0  # that the engine itself took, for the prompt and for each token

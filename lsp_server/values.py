@@ -170,6 +170,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of the model so that a suggestion comes in time, going by how fast it has been."""
+
+    n_fresh: int          # tokens of the whole prompt that are to be evaluated
+    n_new: int            # tokens written at most
+    n_window: int | None  # the prompt is held to so many tokens, for once; None: it is what it should be
+    hold_s: float         # nothing is written for so long, since another key is to be expected
+
+
+@dataclass(frozen=True, slots=True)
 class PromptEvaluated:
     """The first event of every stream."""
 

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from lsp_server.backends.encoding import PromptEncoder
+from lsp_server.backends.pace import Pace
 from lsp_server.backends.sequence import EvaluatedSequence
 from lsp_server.errors import EngineError, ModelReplaced
 from lsp_server.fim import FimTemplate
@@ -19,6 +20,9 @@ from lsp_server.inference.base import Aborted, Inference
 from lsp_server.inference.sampling import best
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import Event, FimPrompt, Limits, Piece, PromptEvaluated
+
+SAMPLE = "def area(width, height):\n    return width * height\n\n\n" * 4
+N_MEASURED = 32
 
 T = TypeVar("T")
 
@@ -31,6 +35,7 @@ class LocalBackend:
         self._tokenizer = tokenizer
         self.encoder = PromptEncoder(tokenizer, template, heals=heals)
         self._sequence = EvaluatedSequence(model)  # touched on the worker only, as the encoder
+        self.pace = Pace()
         self._banned = sorted(tokenizer.control_ids - tokenizer.end_ids)
         self._ends = tokenizer.end_ids | template.end_ids
         self._turn = asyncio.Lock()
@@ -51,6 +56,13 @@ class LocalBackend:
             finally:
                 # What the worker is doing for this stream ends within one small batch; the next queues behind it.
                 writing.given_up.set()
+
+    async def n_fresh(self, prompt: FimPrompt) -> int:
+        ids, _ = await self._run(lambda: self.encoder.encode(prompt))
+        return len(ids) - self._sequence.n_known(ids)
+
+    def measure(self) -> None:
+        self._worker.submit(self._measure).result()
 
     def close(self) -> None:
         """End what is being computed, and free the model; from whatever thread."""
@@ -76,7 +88,9 @@ class LocalBackend:
         start = perf_counter()
         n_reused = self._sequence.go_back_to(ids)
         self._evaluate(ids[n_reused:], writing)
-        return PromptEvaluated(len(ids), n_reused, _ms_since(start))
+        evaluated = PromptEvaluated(len(ids), n_reused, _ms_since(start))
+        self.pace.evaluated(len(ids) - n_reused, evaluated.compute_ms)
+        return evaluated
 
     def _next_piece(self, writing: _Writing) -> Piece | None:
         """Evaluate the token chosen last and choose the next; None at the end of the text."""
@@ -87,10 +101,23 @@ class LocalBackend:
             self._evaluate([writing.chosen], writing)
         allowed = self._healing(writing.owed) if writing.owed else None
         token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned)
+        if writing.chosen is not None:
+            self.pace.wrote(_ms_since(start))
         if token in self._ends:
             return None
         writing.chosen = token
         return Piece(writing.take(self._tokenizer.piece(token)), probability, _ms_since(start))
+
+    def _measure(self) -> None:
+        """With a prompt of one small batch; it also has the weights read, which are only mapped so far."""
+        ids = self._tokenizer.encode(SAMPLE)[:N_MEASURED]
+        for some in (ids[:2], ids, ids[:1], ids[:1]):  # the first few pay for what all later ones find ready
+            start = perf_counter()
+            self._sequence.evaluate(some, lambda: self._is_closed)
+            ms = _ms_since(start)
+            self.pace.evaluated(len(some), ms)
+            if len(some) == 1:
+                self.pace.wrote(ms)
 
     def _healing(self, owed: bytes) -> Sequence[int] | None:
         return (*self._tokenizer.beginning_with(owed), *self._tokenizer.ids_that_begin(owed)) or None

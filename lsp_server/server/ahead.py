@@ -55,8 +55,12 @@ class Ahead:
         """Evaluate the window around the cursor, so that the first suggestion there comes as soon as a later one."""
         snapshot = document.snapshot(offset, invoked=True)
         aim = Aim(snapshot.uri, snapshot.text, snapshot.offset)
-        if aim != self._aim and not self._is_known(document, snapshot):
+        if aim != self._aim:
             self._begin(aim, delay_s, partial(self._warm, document, snapshot))
+
+    def moved(self, document: OpenDocument, offset: int) -> None:
+        if not self._is_known(document, document.snapshot(offset, invoked=False)):
+            self.window_at(document, offset)
 
     def edited(self, document: OpenDocument) -> None:
         """Drop what the edit has made pointless; typing what a suggestion says is on the way to what comes after it."""

@@ -11,6 +11,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from lsp_server.cache import Answers
+from lsp_server.server.rhythm import Rhythm
 from lsp_server.syntax import Syntax, Tree
 from lsp_server.text import Document, Encoding
 from lsp_server.trace import Trace
@@ -33,6 +34,8 @@ class OpenDocument:
         self.is_known = True  # False: an edit could not be read, so our text is not the editor's
         self.window: Window | None = None  # what the last request showed to the model
         self.trace: Trace | None = None  # of the last request that was not taken back
+        self.small_window: Window | None = None  # and where it was small for the sake of time
+        self.rhythm = Rhythm()
         self.answers = Answers()
         self.edited_at: int | None = None  # where the last edit ended; None: the whole text was sent
         self._syntax = Syntax(item.language_id)
@@ -42,6 +45,7 @@ class OpenDocument:
 
     def change(self, version: int, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: Encoding) -> None:
         self.document.version = version
+        self.rhythm.edited()
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 ends = change.range.start, change.range.end

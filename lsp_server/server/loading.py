@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lsp_server.backends.pace import Paced
 from lsp_server.errors import InfillError, UsageError
 from lsp_server.pipeline import Engine
 from lsp_server.settings import BackendSettings, ModelSettings, Settings
@@ -100,6 +101,8 @@ class SharedModel:
             from lsp_server.assemble import load_engine
 
             engine = load_engine(settings, self._report_fraction, self._report_notice)
+            if isinstance(engine.backend, Paced):
+                engine.backend.measure()
         except InfillError as error:
             failure = str(error)
         except Exception as error:

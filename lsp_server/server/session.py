@@ -79,7 +79,7 @@ class Session(LanguageServer):
     @property
     def made_with(self) -> object:
         """What an answer depends on beside the document."""
-        return self.model.engine and self.model.engine.backend, self.settings.suggest
+        return self.model.engine and self.model.engine.backend, self.settings.suggest, self.settings.latency
 
     @property
     def is_on(self) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 
 from lsprotocol import types
 
+from lsp_server.backends.pace import Haste
 from lsp_server.cache import Given
 from lsp_server.errors import BackendError, EngineError, ModelReplaced
 from lsp_server.pipeline import Answer, Engine, complete
@@ -84,7 +85,7 @@ class Suggester:
     def moved(self, uri: str, position: types.Position) -> None:
         """The cursor is elsewhere."""
         if document := self._session.documents.get(uri):
-            self._ahead.window_at(document, document.offset_at(position, self._session.encoding))
+            self._ahead.moved(document, document.offset_at(position, self._session.encoding))
 
     def _begin(
         self,
@@ -124,9 +125,13 @@ class Suggester:
         return self._shown(asked, given.completion, rendered)
 
     def _shown(self, asked: Asked, completion: Completion | None, rendered: Callable[[Asked, Edit], object]) -> object:
+        trace = asked.open.trace
+        if trace and trace.plan and trace.plan.n_window:
+            self._ahead.window_at(asked.open, asked.snapshot.offset)
+        elif completion:
+            self._ahead.after(asked.open, asked.snapshot, completion)
         if completion is None:
             return EMPTY[asked.method]
-        self._ahead.after(asked.open, asked.snapshot, completion)
         return rendered(asked, Edit.of(completion, asked.snapshot, asked.cursor))
 
     async def _answer(self, asked: Asked, tree: Tree | None, rendered: Callable[[Asked, Edit], object]) -> object:
@@ -136,7 +141,7 @@ class Suggester:
             return self._refused(asked.method, asked.open, reason)
         try:
             with self._session.working():
-                answer = await complete(engine, asked.snapshot, tree, asked.open.window)
+                answer = await complete(engine, asked.snapshot, tree, asked.open.window, self._haste(asked))
         except EngineError as error:
             # What becomes of model servers is told as a notice, see loading.py.
             if not isinstance(error, (BackendError, ModelReplaced)):
@@ -144,6 +149,14 @@ class Suggester:
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
         return self._shown(asked, answer.completion, rendered)
+
+    def _haste(self, asked: Asked) -> Haste | None:
+        """Who asks by hand waits for what there is to say."""
+        if asked.snapshot.invoked:
+            return None
+        latency, document = self._session.settings.latency, asked.open
+        next_key_s = document.rhythm.next_key_s
+        return Haste(latency.targetMs / 1000, next_key_s, latency.debounceMs / 1000, document.small_window)
 
     async def _engine(self) -> Engine | None:
         model = self._session.model
@@ -190,6 +203,8 @@ class Suggester:
         """For the next request, whose window keeps this one's cut points, and for who asks why."""
         trace = answer.trace
         window = trace.context.window if trace.context else None
+        if trace.plan and trace.plan.n_window:
+            asked.open.small_window, window = window, None
         asked.open.window = window or asked.open.window
         if answer.completion or (trace.generation and trace.reason is not Reason.TIME_LIMIT):
             made_with = self._session.made_with
