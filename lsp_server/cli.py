@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     _add_models(commands)
+    _add_stats(commands)
 
     reference = commands.add_parser("settings", help="every setting, as a table", description=_settings.__doc__)
     reference.set_defaults(run=_settings)
@@ -117,6 +119,18 @@ def _add_models(commands: Any) -> None:
     convert.add_argument("--quant", default="q8_0", metavar="NAME", help="q8_0 (the default), q4_k_m, q4_0, f16 …")
     convert.add_argument("--name", default="", help="of the model, where its folder does not tell")
     convert.set_defaults(run=_models_convert)
+
+
+def _add_stats(commands: Any) -> None:
+    stats = commands.add_parser(
+        "stats", help="what became of the suggestions on this machine", description=_stats.__doc__
+    )
+    stats.add_argument("--days", type=int, metavar="N", help="of the last N days only")
+    form = stats.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it for programs")
+    form.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+    form.add_argument("--clear", action="store_true", help="forget everything that was counted")
+    stats.set_defaults(run=_stats)
 
 
 def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
@@ -216,6 +230,25 @@ def _models_convert(options: argparse.Namespace) -> int:
     for note in made.notes:
         complain(note)
     say(convert.summary(made))
+    return OK
+
+
+def _stats(options: argparse.Namespace) -> int:
+    """Show how many suggestions were shown, accepted and kept, and how long they took; counted on this machine only."""
+    from lsp_server import settings, usage
+
+    path = settings.usage_file()
+    if options.clear:
+        usage.clear(path)
+        say(f"{path} is empty again")
+        return OK
+    since = (date.today() - timedelta(days=options.days - 1)).isoformat() if options.days else ""
+    found = usage.summed_up(usage.read(path), since)
+    if options.html:
+        options.html.write_text(usage.page(found), "utf-8")
+        say(f"{options.html} is written")
+    else:
+        say(json.dumps(found.as_json(), indent=2) if options.json else usage.drawn(found))
     return OK
 
 

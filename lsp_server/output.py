@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 # For outputs that cannot show what we draw, as redirected ones on Windows.
-PLAIN = str.maketrans("┃│✓✗·–…", "||+x,-.")
+PLAIN = str.maketrans("┃│✓✗·–…█░", "||+x,-.#.")
 
 
 def say(text: str) -> None:

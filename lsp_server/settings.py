@@ -134,12 +134,22 @@ class BackendSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageSettings:
+    enabled: bool = option(
+        True,
+        "Count on this machine, for `infill-ls stats`, what was shown, taken and kept. Nothing is sent anywhere.",
+        user_only=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     model: ModelSettings = ModelSettings()
     suggest: SuggestSettings = SuggestSettings()
     latency: LatencySettings = LatencySettings()
     backend: BackendSettings = BackendSettings()
     log: LogSettings = LogSettings()
+    usage: UsageSettings = UsageSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,11 @@ def log_file(settings: Settings) -> Path | None:
     # os.path's, which leaves alone what it cannot expand.
     given = os.path.expanduser(settings.log.file)
     return Path(given or Path(platformdirs.user_log_dir("infill-ls", appauthor=False)) / "infill-ls.log")
+
+
+def usage_file() -> Path:
+    """Where it is counted what became of the suggestions."""
+    return Path(platformdirs.user_data_dir("infill-ls", appauthor=False)) / "usage.sqlite"
 
 
 def from_file(path: Path) -> tuple[Settings, tuple[str, ...]]:

@@ -33,6 +33,14 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(home / name) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def counts_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Suggestions made for tests are not counted among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tcp(env: dict[str, str]) -> Iterator[Server]:
     """One process with the model loaded, for all tests that can share it."""

@@ -31,7 +31,7 @@ LAYERS = (
     {"inference"},
     {"tokenization", "fim"},
     {"formats", "syntax"},
-    {"settings", "trace", "cache", "text", "languages", "privacy"},
+    {"settings", "trace", "cache", "text", "languages", "privacy", "usage"},
     {"values", "errors", "toml", "output"},
     {"__init__"},
 )

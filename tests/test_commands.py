@@ -263,6 +263,14 @@ class TestExplaining:
         for uri in (URI, "file:///never/opened.py"):
             assert execute(editor, "infill.explain", uri) == "nothing was asked in this document yet\n"
 
+    def test_what_needed_no_model_shows_what_it_was_asked_before(self, editor):
+        editor.initialize()
+        at = editor.open(HALF_WRITTEN)
+        for _ in range(2):
+            editor.inline(at)
+        first, _, rest = execute(editor, "infill.explain", URI).partition("\n")
+        assert first and "the last time that the model was asked" in rest and "│     return ┃" in rest
+
     def test_what_was_refused_has_its_reason(self, editor):
         editor.initialize(capabilities=INLINE_CAPABILITIES)
         editor.inline(editor.open(NOTHING_MISSING), kind=AUTOMATIC)

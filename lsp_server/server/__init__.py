@@ -6,7 +6,8 @@
     commands      what a user can do from the editor                 switches, candidates
     session       one editor: its settings, its open files           configuration, documents, clients, announcer
     suggest       from a request to its answer, and what takes the place of what
-    offers        what the editor was given, by id
+    tracking      what became of the suggestions, in numbers          offers, kept
+    legacy        the messages of other servers' clients
     render        a completion as LSP items
     loading       the model of this process, loaded once             progress, report
     logs          what is logged, and what never is

@@ -29,7 +29,7 @@ def execute(session: Session, params: types.ExecuteCommandParams) -> object:
 
 
 def _accepted(session: Session, arguments: Arguments) -> None:
-    session.offers.accepted(_text(ACCEPTED, arguments))
+    session.tracker.accepted(_text(ACCEPTED, arguments))
 
 
 def _enable(session: Session, arguments: Arguments) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _explain(session: Session, arguments: Arguments) -> str:
     document = session.documents.get(_text("infill.explain", arguments))
     if document is None or document.trace is None:
         return "nothing was asked in this document yet\n"
-    return explanation(document.trace, session.model.engine)
+    return explanation(document.trace, document.asked, session.model.engine)
 
 
 COMMANDS: dict[str, Callable[[Session, Arguments], object]] = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import TypeAlias
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
@@ -25,6 +26,9 @@ SETTLE_AFTER_S = 0.1
 SETTLE_AFTER_TIMES = 20
 
 
+OnEdit: TypeAlias = Callable[[str, int, int, str], None]  # text[start:end] is about to give way to the new text
+
+
 class OpenDocument:
     """One open file. Lives on the event loop's thread."""
 
@@ -36,8 +40,10 @@ class OpenDocument:
         self.trace: Trace | None = None  # of the last request that was not taken back
         self.small_window: Window | None = None  # and where it was small for the sake of time
         self.rhythm = Rhythm()
+        self.asked: Trace | None = None  # of the last one that got as far as a window for the model
         self.answers = Answers()
         self.edited_at: int | None = None  # where the last edit ended; None: the whole text was sent
+        self.on_edit: OnEdit = lambda text, start, end, new_text: None
         self._syntax = Syntax(item.language_id)
         self._settling: asyncio.TimerHandle | None = None
         self._settle_s = 0.0  # what it took the last time
@@ -54,6 +60,7 @@ class OpenDocument:
             else:
                 start, end = 0, len(self.document.text)
                 self.is_known, self.edited_at = True, None
+            self.on_edit(self.document.text, start, end, change.text)
             self._syntax.edit(self.document.text, start, end, change.text)
             self.document.replace(start, end, change.text)
         self._settle_soon()
@@ -103,9 +110,10 @@ class Documents:
     def __init__(self) -> None:
         self._open: dict[str, OpenDocument] = {}
 
-    def open(self, item: types.TextDocumentItem) -> None:
+    def open(self, item: types.TextDocumentItem) -> OpenDocument:
         self.close(item.uri)
-        self._open[item.uri] = OpenDocument(item)
+        self._open[item.uri] = document = OpenDocument(item)
+        return document
 
     def change(self, params: types.DidChangeTextDocumentParams, encoding: Encoding) -> None:
         if document := self._open.get(params.text_document.uri):

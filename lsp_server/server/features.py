@@ -9,6 +9,7 @@ from typing import Any
 from lsprotocol import types
 from lsprotocol.types import ErrorCodes
 
+from lsp_server.server import legacy
 from lsp_server.server.clients import client_named
 from lsp_server.server.commands import COMMANDS, execute
 from lsp_server.server.configuration import section_of
@@ -42,16 +43,24 @@ def register(session: Session) -> None:
         DID_MOVE_CURSOR: partial(_did_move_cursor, suggester),
         STATUS: _status,
         TRACE: _trace,
+        legacy.ACCEPT_COMPLETION: _llm_ls_accepted,
+        legacy.REJECT_COMPLETION: _llm_ls_rejected,
+        legacy.DID_SHOW: _did_show,
+        legacy.DID_PARTIALLY_ACCEPT: _did_partially_accept,
     }
     for method, handler in handlers.items():
         session.protocol.fm.features[method] = partial(handler, session)
     session.protocol.fm.features[types.TEXT_DOCUMENT_INLINE_COMPLETION] = suggester.inline
     session.protocol.fm.features[types.TEXT_DOCUMENT_COMPLETION] = suggester.popup
+    session.protocol.fm.features[legacy.GET_COMPLETIONS] = suggester.generated
     session.protocol.normalise = {
+        legacy.GET_COMPLETIONS: partial(_llm_ls_place, session),
         types.INITIALIZE: only_what_is_read,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: TriggerKinds(),
     }
-    session.protocol.own_params = {DID_MOVE_CURSOR: types.TextDocumentPositionParams}
+    session.protocol.own_params = dict.fromkeys(
+        (DID_MOVE_CURSOR, legacy.GET_COMPLETIONS), types.TextDocumentPositionParams
+    )
     session.protocol.on_rejected = partial(_rejected, session)
 
 
@@ -64,7 +73,8 @@ def _initialize(session: Session, params: types.InitializeParams) -> types.Initi
     session.trace_value = params.trace or types.TraceValue.Off
     if params.process_id is not None:
         session.on_editor_process(params.process_id)
-    session.configuration.set_options(params.initialization_options)
+    session.speaks_copilot = legacy.speaks_copilot(params.initialization_options)
+    session.configuration.set_options(legacy.own_options(params.initialization_options))
     session.settings_changed()
     return types.InitializeResult(_capabilities(session), types.ServerInfo(session.name, session.version))
 
@@ -110,7 +120,8 @@ def _did_change_configuration(session: Session, params: types.DidChangeConfigura
 
 
 def _did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
-    session.documents.open(params.text_document)
+    document = session.documents.open(params.text_document)
+    document.on_edit = partial(session.tracker.edited, params.text_document.uri)
 
 
 def _did_change(suggester: Suggester, session: Session, params: types.DidChangeTextDocumentParams) -> None:
@@ -125,6 +136,7 @@ def _did_move_cursor(suggester: Suggester, session: Session, params: types.TextD
 
 def _did_close(suggester: Suggester, session: Session, params: types.DidCloseTextDocumentParams) -> None:
     suggester.drop(params.text_document.uri)
+    session.tracker.closed(params.text_document.uri)
     session.documents.close(params.text_document.uri)
 
 
@@ -141,6 +153,29 @@ def _trace(session: Session, params: Any) -> dict[str, Any] | None:
         raise Refused(ErrorCodes.InvalidParams, f"the parameters of {TRACE} are not valid: see textDocument.uri")
     document = session.documents.get(uri)
     return trace_as_json(document.trace, session.model.engine) if document and document.trace else None
+
+
+def _llm_ls_place(session: Session, params: Any) -> Any:
+    if legacy.chooses(params):
+        session.tell_once(types.MessageType.Info, legacy.CHOICES_IGNORED)
+    return legacy.place_only(params)
+
+
+def _llm_ls_accepted(session: Session, params: Any) -> None:
+    session.tracker.accepted(legacy.request_id(legacy.ACCEPT_COMPLETION, params))
+
+
+def _llm_ls_rejected(session: Session, params: Any) -> None:
+    session.tracker.forget(legacy.request_id(legacy.REJECT_COMPLETION, params))
+
+
+def _did_show(session: Session, params: Any) -> None:
+    legacy.item_id(legacy.DID_SHOW, params)  # counted when it was given to the editor
+
+
+def _did_partially_accept(session: Session, params: Any) -> None:
+    item_id = legacy.item_id(legacy.DID_PARTIALLY_ACCEPT, params)
+    session.tracker.partly_accepted(item_id, legacy.accepted_units(params))
 
 
 def _rejected(session: Session, method: str, params: Any) -> None:

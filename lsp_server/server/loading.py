@@ -45,7 +45,7 @@ class SharedModel:
         wanted = (settings.model, settings.backend)
         if self._loaded_with is not None and (self.failure is None or self._loaded_with == wanted):
             differs = self._loaded_with != wanted
-            sentence = f"this server runs {self.name} already; reload it to change model.* or backend.*"
+            sentence = f"this server runs {self.name} already; restart it or reload the model to change it"
             return sentence if differs else None
         self._chosen = None
         self._begin(settings)
@@ -150,7 +150,7 @@ def with_model(settings: Settings, path: Path) -> Settings:
 
 
 def backend_of(settings: Settings) -> str:
-    """ "local", or the addresses of the servers that are asked."""
+    """The addresses of the servers that are asked, or "local"."""
     return ", ".join(without_credentials(server.url) for server in settings.backend.servers) or "local"
 
 

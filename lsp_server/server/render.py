@@ -56,6 +56,14 @@ class Edit:
         start, end = min(start, self.start), max(end, self.end)
         return Edit(start, end, cursor.text[start : self.start] + self.text + cursor.text[self.end : end])
 
+    def as_insertion(self, cursor: Cursor) -> Edit:
+        """For editors that can replace nothing: up to where what should give way stands in the text itself."""
+        standing = cursor.text[self.start : self.end]
+        text = self.text.removesuffix(standing)
+        if text == self.text and standing:
+            text = text.partition("\n")[0].rpartition(standing)[0]
+        return Edit(self.start, self.start, text)
+
 
 def inline_item(
     edit: Edit, cursor: Cursor, eol: str, client: Client, selected: types.SelectedCompletionInfo | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lsp_server.explanation import explain, token_counts
+from lsp_server.explanation import SOURCES, explain, token_counts
 from lsp_server.pipeline import Engine
 from lsp_server.server.loading import SharedModel, backend_of
 from lsp_server.server.switches import Switches
@@ -40,10 +40,19 @@ def status(
     }
 
 
-def explanation(trace: Trace, engine: Engine | None) -> str:
-    """What was asked, as plain text, with the window in it: for who asks to see it."""
+def explanation(trace: Trace, asked: Trace | None, engine: Engine | None) -> str:
+    """What came of the last request, as plain text with the window in it: for who asks to see it.
+
+    `asked`: the last trace of the model's own, for a request that was answered without it.
+    """
     reason = trace.reason
-    return f"{reason.sentence if reason else 'nothing came of it so far'}\n\n{explain(trace, engine)}\n"
+    parts = [
+        reason.sentence if reason else SOURCES.get(trace.source, "nothing came of it so far"),
+        explain(trace, engine),
+    ]
+    if asked and asked is not trace:
+        parts += ["the last time that the model was asked in this document", explain(asked, engine)]
+    return "\n\n".join(parts) + "\n"
 
 
 def trace_as_json(trace: Trace, engine: Engine | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,14 +17,16 @@ from lsp_server.server.announcer import Announcer
 from lsp_server.server.clients import Client
 from lsp_server.server.configuration import Configuration, Sources, section_of
 from lsp_server.server.documents import Documents
+from lsp_server.server.legacy import DID_CHANGE_STATUS, change_of_status
 from lsp_server.server.loading import SharedModel
-from lsp_server.server.offers import Offers
 from lsp_server.server.progress import show_loading
 from lsp_server.server.protocol import Protocol, shared_converter
 from lsp_server.server.report import status
 from lsp_server.server.switches import Switches
+from lsp_server.server.tracking import Tracker
 from lsp_server.settings import SECTION, Settings
 from lsp_server.text import Encoding
+from lsp_server.usage import UsageWriter
 from lsp_server.values import Reason
 
 STATUS = "infill/status"
@@ -42,15 +44,17 @@ class Session(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, sources: Sources, model: SharedModel, send: Callable[[str], None]) -> None:
+    def __init__(self, sources: Sources, model: SharedModel, usage: UsageWriter, send: Callable[[str], None]) -> None:
         super().__init__("infill-ls", __version__, protocol_cls=Protocol, converter_factory=shared_converter)
         self.model = model
+        self._usage = usage
         self.configuration = Configuration(sources)
         self.documents = Documents()
         self.client = Client()
         self.switches = Switches()
-        self.offers = Offers()
+        self.tracker = Tracker(self.documents, self._count)
         self.wants_status = True
+        self.speaks_copilot = False
         self.capabilities = types.ClientCapabilities()
         self.encoding: Encoding = "utf-16"
         self.trace_value = types.TraceValue.Off
@@ -100,6 +104,7 @@ class Session(LanguageServer):
 
     async def close(self) -> None:
         self.model.watchers.discard(self._model_changed)
+        self.tracker.close()
         self.documents.close_all()
         await self.protocol.abandon()
         self._announcer.close()
@@ -195,6 +200,10 @@ class Session(LanguageServer):
             params = types.RegistrationParams([registration])
             await self.protocol.ask(types.CLIENT_REGISTER_CAPABILITY, params, ANSWER_S)
 
+    def _count(self, language_id: str, model: str, happened: Mapping[str, int]) -> None:
+        if self.settings.usage.enabled:
+            self._usage.add(language_id, model, happened)
+
     def _model_changed(self) -> None:
         if self.model.failure:
             self.tell_once(types.MessageType.Error, f"infill-ls: {self.model.failure}")
@@ -203,5 +212,7 @@ class Session(LanguageServer):
         self._announcer.changed()
 
     def _announce(self, status: dict[str, Any]) -> None:
-        if self.wants_status:
+        if self.speaks_copilot:
+            self.protocol.notify(DID_CHANGE_STATUS, change_of_status(status))
+        elif self.wants_status:
             self.protocol.notify(STATUS, status)

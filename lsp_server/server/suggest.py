@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 
 from lsprotocol import types
 
@@ -16,6 +17,7 @@ from lsp_server.errors import BackendError, EngineError, ModelReplaced
 from lsp_server.pipeline import Answer, Engine, complete
 from lsp_server.server.ahead import Ahead
 from lsp_server.server.documents import OpenDocument
+from lsp_server.server.legacy import GET_COMPLETIONS, NO_COMPLETIONS, completions
 from lsp_server.server.offers import Offer
 from lsp_server.server.protocol import Later, MsgId
 from lsp_server.server.render import Cursor, Edit, inline_item, popup_item
@@ -38,6 +40,7 @@ class Asked:
     open: OpenDocument
     snapshot: Snapshot
     cursor: Cursor
+    began: float = field(default_factory=perf_counter)
 
 
 class Suggester:
@@ -73,6 +76,14 @@ class Suggester:
         invoked = kind is types.CompletionTriggerKind.Invoked
         return self._begin(types.TEXT_DOCUMENT_COMPLETION, params, invoked, is_off, self._popup_list)
 
+    def generated(self, params: types.TextDocumentPositionParams) -> object:
+        """The result of llm-ls/getCompletions, or what will find it."""
+
+        def is_off(language_id: str) -> bool:
+            return not self._is_on_for(language_id)
+
+        return self._begin(GET_COMPLETIONS, params, False, is_off, self._generated_text)
+
     def drop(self, uri: str) -> None:
         """Answer what is still asked for a document: it is closed."""
         for method in EMPTY:
@@ -90,7 +101,7 @@ class Suggester:
     def _begin(
         self,
         method: str,
-        params: types.InlineCompletionParams | types.CompletionParams,
+        params: types.InlineCompletionParams | types.CompletionParams | types.TextDocumentPositionParams,
         invoked: bool,
         is_off: Callable[[str], bool],
         rendered: Callable[[Asked, Edit], object],
@@ -171,7 +182,7 @@ class Suggester:
         if item is None:
             logger.info("the suggestion does not begin with the entry selected in the popup")
         else:
-            item.command = self._offered(asked, edit).command
+            item.command = self._offered(asked, edit, item.range.start if item.range else None).command
         return types.InlineCompletionList([item] if item else [])
 
     def _popup_list(self, asked: Asked, edit: Edit) -> object:
@@ -181,11 +192,23 @@ class Suggester:
         item.command = self._offered(asked, edit).command
         return types.CompletionList(is_incomplete=True, items=[item])
 
-    def _offered(self, asked: Asked, edit: Edit) -> Offer:
-        line_start = asked.snapshot.offset - asked.cursor.offset
-        eol = dominant_eol(asked.snapshot.text)
-        text = edit.text.replace("\n", eol)
-        return self._session.offers.make(asked.snapshot.uri, line_start + edit.start, line_start + edit.end, text)
+    def _generated_text(self, asked: Asked, edit: Edit) -> object:
+        insertion = edit.as_insertion(asked.cursor)
+        return completions(self._offered(asked, insertion).id, insertion.text) if insertion.text else NO_COMPLETIONS
+
+    def _offered(self, asked: Asked, edit: Edit, begins: types.Position | None = None) -> Offer:
+        """`begins`: where the item does, which may be further left than the suggestion in it."""
+        cursor, snapshot = asked.cursor, asked.snapshot
+        start = cursor.offset_at(begins.character) if begins else edit.start
+        return self._session.tracker.offer(
+            snapshot.uri,
+            snapshot.offset - cursor.offset + edit.start,
+            edit.text.replace("\n", dominant_eol(snapshot.text)),
+            snapshot.language_id,
+            self._session.model.name,
+            (perf_counter() - asked.began) * 1000,
+            lead=cursor.text[start : edit.start],
+        )
 
     def _is_on_for(self, language_id: str) -> bool:
         return self._session.switches.is_on_for(language_id, self._session.settings.suggest)
@@ -213,6 +236,7 @@ class Suggester:
 
     def _keep(self, method: str, trace: Trace, document: OpenDocument) -> None:
         document.trace = trace
+        document.asked = trace if trace.context else document.asked
         self._session.answered(trace.empty_because)
         # Written down when the answer is on its way: a line in two logs takes longer than making the answer.
         asyncio.get_running_loop().call_soon(self._log, method, trace.summary(), trace.elapsed_ms())
@@ -226,6 +250,7 @@ EMPTY: dict[str, object] = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionList([]),
     # Incomplete: the next key may well bring a suggestion.
     types.TEXT_DOCUMENT_COMPLETION: types.CompletionList(is_incomplete=True, items=[]),
+    GET_COMPLETIONS: NO_COMPLETIONS,
 }
 
 

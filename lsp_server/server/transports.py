@@ -22,6 +22,8 @@ from lsp_server.server.origins import is_local
 from lsp_server.server.outbox import Outbox
 from lsp_server.server.parent import watch
 from lsp_server.server.session import Session
+from lsp_server.settings import usage_file
+from lsp_server.usage import UsageWriter
 
 CHUNK_BYTES = 1 << 16
 
@@ -56,6 +58,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.model = SharedModel()
+        self.usage = UsageWriter(usage_file())
         self.gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
 
@@ -72,12 +75,13 @@ class _Process:
 
     @asynccontextmanager
     async def session(self, sources: Sources, send: Callable[[str], None]) -> AsyncIterator[Session]:
-        session = Session(sources, self.model, send)
+        session = Session(sources, self.model, self.usage, send)
         register(session)
         try:
             yield session
         finally:
             await session.close()
+            await asyncio.to_thread(self.usage.write)
 
 
 def _run(serve: Callable[[_Process], Coroutine[Any, Any, int]], sources: Sources, client_process_id: int | None) -> int:
