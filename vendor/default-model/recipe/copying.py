@@ -1,7 +1,7 @@
 """The completer to beat: what most often followed the same words, in the file and then in other code. No model at all.
 
-The longest run of lexemes left of the cursor that stands elsewhere in the file too, at least two of them, decides; where
-there is none, the longest in the other code; then single lexemes of the file.
+The longest run of lexemes left of the cursor that stands elsewhere in the file too, at least three of them, decides;
+where there is none, the longest in the other code; then shorter runs in the file.
 """
 
 from __future__ import annotations

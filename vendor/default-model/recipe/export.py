@@ -10,6 +10,7 @@ the file and compares its logits with PyTorch's, at prompts from the sample of t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,17 @@ import torch
 from gguf.quants import dequantize, quantize
 from model import EPSILON, ROPE_BASE, Llama, Shape
 from numpy.typing import NDArray
+from prepare import Sentinels
+from stick import SAMPLE, read_cases
 from torch import Tensor
+
+from lsp_server.inference import open_model
+from lsp_server.models.files import read_model
+from lsp_server.tokenization import Tokenizer
 
 NAME = "fim-4m-python"
 LICENCE = "apache-2.0"
+N_PROMPTS = 20
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], Shape]:
@@ -96,15 +104,24 @@ def _copy_vocabulary(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
 
 def check(model: Llama, path: Path) -> None:
     """Print how far the file's logits are from the weights'."""
-    from evaluate import open_engine, prompts_of
-
+    tokenizer = Tokenizer.from_gguf(read_model(path).metadata)
+    engine = open_model(path, n_context=1024, n_threads=1, engine="auto", on_progress=lambda fraction: None)
     ours, theirs = [], []
-    with open_engine(path) as engine:
-        for ids in prompts_of(engine, n=20):
-            theirs.append(engine.logits_after(ids))
-            with torch.no_grad():
-                ours.append(model(torch.tensor([ids]))[0, -1].float().numpy())
+    for ids in _prompts(tokenizer):
+        engine.rewind(0)
+        engine.evaluate(ids, lambda: False)
+        theirs.append(engine.logits().copy())
+        with torch.no_grad():
+            ours.append(model(torch.tensor([ids]))[0, -1].float().numpy())
+    engine.close()
     _compare(np.array(ours), np.array(theirs))
+
+
+def _prompts(tokenizer: Tokenizer) -> Iterator[list[int]]:
+    sentinels = Sentinels.of(tokenizer)
+    for case in read_cases(SAMPLE)[:N_PROMPTS]:
+        suffix, prefix = tokenizer.encode(case["suffix"])[:128], tokenizer.encode(case["prefix"])[-256:]
+        yield [sentinels.prefix, sentinels.suffix, *suffix, sentinels.middle, *prefix]
 
 
 def _compare(ours: NDArray[Any], theirs: NDArray[Any]) -> None:

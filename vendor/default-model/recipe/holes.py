@@ -1,7 +1,7 @@
 """Holes as people leave them while they type: cursors in whole code, and what is missing there.
 
-The cursor is put where a token begins, or inside a name for a half-typed one, never into a comment or a string, on lines
-that are code alone. The lexer is our own, so that the same seed gives the same holes under every version of Python.
+The cursor is put where a token begins, or inside a name for a half-typed one, never into a comment or a string, and on
+lines that are code alone. The lexer is our own, so that the same seed gives the same holes under every Python.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _some_line(code: Code, rng: random.Random) -> Line | None:
 
 
 def _inner_brackets(line: Line) -> tuple[Lexeme, ...]:
-    """What stands in the innermost brackets that the line ends with, and their closer; nothing where it ends otherwise."""
+    """What the innermost brackets that the line ends with hold, and their closer; nothing where it ends otherwise."""
     n_closers = 0
     while n_closers < len(line.lexemes) and line.lexemes[-1 - n_closers].text in CLOSERS:
         n_closers += 1
@@ -185,10 +185,9 @@ def _outermost(lexemes: tuple[Lexeme, ...]) -> list[Lexeme]:
     """Those in no brackets of their own: inside of them the editor would have put one more closer."""
     found, depth = [], 0
     for lexeme in lexemes:
-        depth -= lexeme.text in CLOSERS
         if depth == 0:
             found.append(lexeme)
-        depth += lexeme.text in OPENERS
+        depth += (lexeme.text in OPENERS) - (lexeme.text in CLOSERS)
     return found
 
 

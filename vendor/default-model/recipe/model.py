@@ -1,7 +1,7 @@
 """The architecture of the default model, as llama.cpp computes it: Llama, small.
 
-RMSNorm (Zhang and Sennrich 2019), rotary positions in interleaved pairs (Su et al. 2021), SwiGLU (Shazeer 2020), queries
-in groups that share keys and values (Ainslie et al. 2023), and one matrix for both embeddings.
+RMSNorm (Zhang and Sennrich 2019), rotary positions in interleaved pairs (Su et al. 2021), SwiGLU (Shazeer 2020),
+queries in groups that share keys and values (Ainslie et al. 2023), and one matrix for both embeddings.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Llama(nn.Module):
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions: each pair (x[2i], x[2i+1]) turned by its position's angle. x: (batch, heads, tokens, d_head)."""
+    """Each pair (x[2i], x[2i+1]) turned by the angle of its position. x: (batch, heads, tokens, d_head)."""
     even, odd = x[..., 0::2], x[..., 1::2]
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 

@@ -62,7 +62,7 @@ def without_closers(text: str, line_suffix: str) -> str:
 
 
 def applied(insert: str, replaced: str) -> str:
-    """The middle that an insertion makes which takes the place of `replaced`: written again, that counts as untouched."""
+    """The middle that an insertion makes in place of `replaced`, which, written again, counts as left alone."""
     return insert.removesuffix(replaced)
 
 

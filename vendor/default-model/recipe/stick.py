@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from holes import KINDS, Code, Hole, hole_of
+from holes import Code, Hole, hole_of
 from sources import N_SHINGLE_LINES, Package, Source, fetch, is_permissive, read_wheel, shingles
 
 HERE = Path(__file__).parent
