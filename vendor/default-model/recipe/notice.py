@@ -1,10 +1,10 @@
 """The licence texts of all code that the default model has learned from, or is measured on, in one file.
 
-    python vendor/default-model/recipe/notice.py FOLDER... > vendor/default-model/NOTICE
+    python vendor/default-model/recipe/notice.py --pinned packages.txt FOLDER... > vendor/default-model/NOTICE
 
-The packages of packages.txt and stick.txt are downloaded as prepare.py does. The model was first trained on what was
-installed on a machine (PACKAGES.txt); the folders are those of that machine, with `*.dist-info`, or with a folder and a
-licence file for each package. A text that several packages share is given once.
+The pinned packages are downloaded as prepare.py does; those of the measuring stick, always. The model was first trained
+on what was installed on a machine (PACKAGES.txt): the folders are those of that machine, with `*.dist-info`, or with a
+folder and a licence file for each package. A text that several packages share is given once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import stick
-from prepare import PINNED, standard_library
+from prepare import standard_library
 from sources import LICENCE_FILE, fetch, licence_of, normalised, read_wheel
 
 FIRST_PACKAGES = Path(__file__).parent.parent / "PACKAGES.txt"
@@ -26,9 +26,9 @@ Licensed = tuple[str, str, str]  # package, licence, a text of it
 
 
 def main() -> int:
-    folders = _parse().folders
+    options = _parse()
     wanted = {normalised(line.split("\t")[1]) for line in FIRST_PACKAGES.read_text("utf-8").splitlines()[1:]}
-    licensed = [*_downloaded(), *(each for each in _installed(folders) if each[0] in wanted)]
+    licensed = [*_downloaded(options.pinned), *(each for each in _installed(options.folders) if each[0] in wanted)]
     packages_by_text: defaultdict[str, set[str]] = defaultdict(set)
     texts: dict[str, str] = {}
     for package, licence, text in licensed:
@@ -41,8 +41,8 @@ def main() -> int:
     return 0
 
 
-def _downloaded() -> Iterator[Licensed]:
-    paths = [*fetch(PINNED, stick.DOWNLOADS), *fetch(stick.PINNED, stick.DOWNLOADS)]
+def _downloaded(pinned: Iterable[Path]) -> Iterator[Licensed]:
+    paths = [path for requirements in (stick.PINNED, *pinned) for path in fetch(requirements, stick.DOWNLOADS)]
     for package in (*map(read_wheel, paths), standard_library()):
         for text in package.licence_texts:
             yield package.name, package.licence, text
@@ -73,6 +73,7 @@ def _key(text: str) -> str:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="*")
+    parser.add_argument("--pinned", type=Path, action="append", default=[], help="requirements of more packages")
     return parser.parse_args()
 
 
