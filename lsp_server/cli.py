@@ -235,20 +235,21 @@ def _models_convert(options: argparse.Namespace) -> int:
 
 def _stats(options: argparse.Namespace) -> int:
     """Show how many suggestions were shown, accepted and kept, and how long they took; counted on this machine only."""
-    from lsp_server import settings, usage
+    from lsp_server import settings
+    from lsp_server.usage import figures, page, store, table
 
     path = settings.usage_file()
     if options.clear:
-        usage.clear(path)
+        store.clear(path)
         say(f"{path} is empty again")
         return OK
     since = (date.today() - timedelta(days=options.days - 1)).isoformat() if options.days else ""
-    found = usage.summed_up(usage.read(path), since)
+    found = figures.summed_up(store.read(path), since)
     if options.html:
-        options.html.write_text(usage.page(found), "utf-8")
+        options.html.write_text(page.page(found), "utf-8")
         say(f"{options.html} is written")
     else:
-        say(json.dumps(found.as_json(), indent=2) if options.json else usage.drawn(found))
+        say(json.dumps(found.as_json(), indent=2) if options.json else table.drawn(found))
     return OK
 
 

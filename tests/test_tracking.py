@@ -103,6 +103,13 @@ class TestTypingThrough:
             typist.is_shown(TEXT[typist.cursor - DRAWN.index(CURSOR) :])
         assert typist.counted("shown") == (1,)
 
+    async def test_a_closer_that_the_editor_adds_does_not_make_it_another(self, typist):
+        typist.is_shown("(numbers)")
+        typist.replaces(typist.cursor, typist.cursor, "()")
+        typist.cursor += 1
+        typist.is_shown("numbers)")
+        assert typist.counted("shown") == (1,)
+
     async def test_the_same_at_the_same_place_is_no_other(self, typist):
         typist.is_shown()
         typist.is_shown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server import usage
 from lsp_server.cli import main
 from lsp_server.errors import UsageError
 from lsp_server.settings import usage_file
-from lsp_server.usage.store import Key
+from lsp_server.usage.figures import Figures, latency, summed_up
+from lsp_server.usage.store import Key, UsageWriter, read
 from tests.wire import URI, Server
 
-HALF_WRITTEN = "def mean(numbers):\n    total = sum(numbers)\n    return ┃\n"
+HALF_WRITTEN = "def find(items, name):\n    for item in items:\n        if ┃\n    return None\n"
 TODAY = date.today().isoformat()
-HAPPENED = {"shown": 3, "accepted": 1, "partly": 1, "taken_chars": 20, "kept_chars": 15, usage.latency(50): 3}
+HAPPENED = {"shown": 3, "accepted": 1, "partly": 1, "taken_chars": 20, "kept_chars": 15, latency(50): 3}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def count(path: Path, language: str = "python", model: str = "tiny", **happened: int) -> None:
-    writer = usage.UsageWriter(path)
+    writer = UsageWriter(path)
     writer.add(language, model, happened or HAPPENED)
     writer.write()
 
@@ -46,13 +47,13 @@ class TestTheFile:
     def test_what_was_counted_is_added_up(self, path):
         count(path)
         count(path, shown=4)
-        assert usage.read(path)[Key(TODAY, "python", "tiny", "shown")] == 7
+        assert read(path)[Key(TODAY, "python", "tiny", "shown")] == 7
 
     def test_without_a_file_nothing_was_counted(self, path):
-        assert usage.read(path) == Counter()
+        assert read(path) == Counter()
 
     def test_nothing_is_written_for_nothing(self, path):
-        usage.UsageWriter(path).write()
+        UsageWriter(path).write()
         assert not path.exists()
 
     def test_several_servers_write_at_once(self, path):
@@ -63,27 +64,27 @@ class TestTheFile:
         )
         servers = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(3)]
         assert [server.wait() for server in servers] == [0, 0, 0]
-        assert usage.read(path)[Key(TODAY, "python", "tiny", "shown")] == 150
+        assert read(path)[Key(TODAY, "python", "tiny", "shown")] == 150
 
     def test_what_cannot_be_written_is_written_later(self, path, caplog):
-        writer = usage.UsageWriter(path)
+        writer = UsageWriter(path)
         path.mkdir(parents=True)
         writer.add("python", "tiny", {"shown": 1})
         writer.write()
         assert "usage.enabled" in caplog.text
         path.rmdir()
         writer.write()
-        assert usage.read(path).total() == 1
+        assert read(path).total() == 1
 
     def test_a_language_that_is_none_is_not_written_down(self, path):
         count(path, language="my secret/file.py")
-        assert {key.language for key in usage.read(path)} == {"other"}
+        assert {key.language for key in read(path)} == {"other"}
 
     def test_a_file_that_is_something_else_is_a_sentence(self, path, capsys):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("this is no database, and longer than the header of one" * 20)
         with pytest.raises(UsageError, match="--clear"):
-            usage.read(path)
+            read(path)
         assert stats() == 2 and "--clear" in capsys.readouterr().err
         assert stats("--clear") == 0 and stats() == 0
 
@@ -91,33 +92,31 @@ class TestTheFile:
 class TestFigures:
     def test_shares_are_of_what_was_shown_and_of_what_was_taken(self, path):
         count(path)
-        total = usage.summed_up(usage.read(path)).total
+        total = summed_up(read(path)).total
         assert total.accepted_share == 1 / 3 and total.kept_share == 0.75
 
     def test_nothing_is_divided_by_nothing(self):
-        assert (
-            usage.Figures().accepted_share is usage.Figures().kept_share is usage.Figures().percentile_ms(0.5) is None
-        )
+        assert Figures().accepted_share is Figures().kept_share is Figures().percentile_ms(0.5) is None
 
     @pytest.mark.parametrize(("share", "ms"), [(0.5, 50), (0.95, 800), (0.0, 50)])
     def test_percentiles_are_right_to_a_tenth(self, path, share, ms):
-        count(path, **{usage.latency(50): 90, usage.latency(800): 10})
-        found = usage.summed_up(usage.read(path)).total.percentile_ms(share)
+        count(path, **{latency(50): 90, latency(800): 10})
+        found = summed_up(read(path)).total.percentile_ms(share)
         assert found == pytest.approx(ms, rel=0.1)
 
     def test_what_takes_no_time_is_counted_too(self):
-        assert usage.latency(0.0) == usage.latency(1.0) == "ms:0"
+        assert latency(0.0) == latency(1.0) == "ms:0"
 
     def test_the_language_with_the_most_comes_first(self, path):
         count(path, "go", shown=2)
         count(path, "python", shown=5)
-        assert list(usage.summed_up(usage.read(path)).languages) == ["python", "go"]
+        assert list(summed_up(read(path)).languages) == ["python", "go"]
 
     def test_days_before_the_period_are_left_out(self):
         old = (date.today() - timedelta(days=9)).isoformat()
         counts = {Key(old, "python", "tiny", "shown"): 8, Key(TODAY, "python", "tiny", "shown"): 1}
-        assert usage.summed_up(counts).total.shown == 9
-        assert usage.summed_up(counts, since=TODAY).total.shown == 1
+        assert summed_up(counts).total.shown == 9
+        assert summed_up(counts, since=TODAY).total.shown == 1
 
 
 class TestStats:
@@ -189,21 +188,24 @@ class Tags(HTMLParser):
 
 
 class TestTheServer:
-    def counted(self, tmp_path: Path, *, client_settings: object = None) -> dict[str, int]:
-        """What a server counts while its editor is shown a suggestion, and takes it."""
+    def counted(self, tmp_path: Path, *, client_settings: object = None, first_word: bool = False) -> dict[str, int]:
+        """What a server counts while its editor is shown a suggestion, and takes it or its first word."""
         folder = {name: str(tmp_path) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")}
         server = Server(env=folder)
         server.initialize(initializationOptions=client_settings)
         at = server.open(HALF_WRITTEN)
         (item,) = server.inline(at)
         place = at["line"], at["character"]
-        server.change(place, place, item["insertText"])
-        server.call("workspace/executeCommand", item["command"])
+        word = re.match(r"\w\w+\b", item["insertText"])
+        assert word and word[0] != item["insertText"]
+        server.change(place, place, word[0] if first_word else item["insertText"])
+        if not first_word:
+            server.call("workspace/executeCommand", item["command"])
         server.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
         assert server.stop() == 0
         server.kill()
         assert not (tmp_path / "infill-ls" / "usage.sqlite-journal").exists()
-        counts = usage.read(tmp_path / "infill-ls" / "usage.sqlite")
+        counts = read(tmp_path / "infill-ls" / "usage.sqlite")
         assert {(key.language, key.model) for key in counts} <= {("python", "fim-4m-python-q8_0")}
         return {key.what: n for key, n in counts.items()}
 
@@ -212,6 +214,11 @@ class TestTheServer:
         assert counts["shown"] == counts["accepted"] == 1
         assert counts["taken_chars"] == counts["kept_chars"] > 0
         assert sum(n for what, n in counts.items() if what.startswith("ms:")) == 1
+
+    def test_a_word_is_a_part(self, tmp_path):
+        counts = self.counted(tmp_path, first_word=True)
+        assert (counts["shown"], counts["partly"], counts.get("accepted")) == (1, 1, None)
+        assert counts["taken_chars"] == counts["kept_chars"] > 1
 
     def test_nothing_of_the_users_code_is_in_the_file(self, tmp_path):
         self.counted(tmp_path)

@@ -8,9 +8,7 @@ Counts by day, language and model; never a text, nor the name of a file.
     page        figures as a page of HTML
 """
 
-from lsp_server.usage.figures import Figures, Usage, latency, summed_up
-from lsp_server.usage.page import page
-from lsp_server.usage.store import UsageWriter, clear, read
-from lsp_server.usage.table import drawn
+from lsp_server.usage.figures import latency
+from lsp_server.usage.store import UsageWriter
 
-__all__ = ["Figures", "Usage", "UsageWriter", "clear", "drawn", "latency", "page", "read", "summed_up"]
+__all__ = ["UsageWriter", "latency"]
