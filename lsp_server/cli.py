@@ -29,6 +29,7 @@ examples:
   infill-ls complete cart.py:34:21 --explain
                                        what the model saw, what it cost, why it stopped
   infill-ls doctor                     is everything in place, and how fast is this machine
+  infill-ls stats                      how many suggestions were shown, accepted and kept
   infill-ls settings                   every setting, and where to write it down
   infill-ls                            the language server, for an editor to start
 """

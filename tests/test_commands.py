@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lsp_server.server.ahead import AFTER_EDIT_S
 from tests.wire import ANSWER_S, INLINE_CAPABILITIES, URI, Connection, Editor, Server, port_of
 
 HALF_WRITTEN = "def mean(numbers):\n    total = sum(numbers)\n    return ┃\n"
@@ -133,6 +134,16 @@ class TestSwitchingOff:
         params = {"textDocument": {"uri": URI}, "position": editor.open(HALF_WRITTEN)}
         execute(editor, "infill.disable", "python")
         assert editor.call("textDocument/completion", params)["items"] == []
+
+    def test_nothing_is_computed_ahead_where_nothing_is_suggested(self, editor):
+        editor.initialize()
+        at = editor.open(HALF_WRITTEN)
+        execute(editor, "infill.disable", "python")
+        editor.inline(at)
+        editor.change((0, 4), (0, 8), "average")
+        n_computed = editor.trace()["tokens"]["computed"]
+        time.sleep(AFTER_EDIT_S + 0.3)
+        assert editor.trace()["tokens"]["computed"] == n_computed
 
     def test_what_is_switched_on_is_loaded(self, env):
         server = Server(env=env)

@@ -14,7 +14,7 @@ from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
 from lsp_server.trace import Trace
 from lsp_server.values import Reason
-from tests.wire import CURSOR, URI, Connection, Server, position
+from tests.wire import CURSOR, INLINE_CAPABILITIES, URI, Connection, Server, position
 
 HALF_WRITTEN = "def mean(numbers):\n    total = sum(numbers)\n    return ┃\n"
 MID_LINE = "def show(name, value):\n    print(┃)\n"
@@ -126,6 +126,27 @@ class TestRendering:
         items = editor.inline(at, selectedCompletionInfo=wanted)
         assert items[0]["insertText"] == "return " + plain and items[0]["range"]["start"] == start
         assert editor.inline(at, selectedCompletionInfo={**wanted, "text": "return of the king"}) == []
+
+    @pytest.mark.parametrize(
+        ("name", "encoding", "start", "end"),
+        [
+            ("Visual Studio Code", "utf-16", 18, (18, 19)),  # an insertion, or over the closer
+            ("Neovim", "utf-8", 0, (21,)),  # the whole line
+            ("emacs", "utf-32", 17, (17, 18)),
+            ("Emacs", "utf-16", 18, (18, 19)),
+        ],
+    )
+    def test_each_editor_gets_what_it_draws_right_in_the_columns_it_asked_for(self, editor, name, encoding, start, end):
+        """In the middle of a line, behind an emoji, before a closer."""
+        capabilities = {**INLINE_CAPABILITIES, "general": {"positionEncodings": [encoding]}}
+        editor.initialize(clientInfo={"name": name}, capabilities=capabilities)
+        editor.open("name = '😀' + str(┃)\n")
+        at = {"utf-8": 20, "utf-16": 18, "utf-32": 17}[encoding]
+        (item,) = editor.inline({"line": 0, "character": at})
+        assert item["range"]["start"] == {"line": 0, "character": start}
+        assert item["range"]["end"]["character"] in end
+        assert item["insertText"].startswith("name = '😀' + str(") is (name == "Neovim")
+        assert item["command"]["command"] == "infill.accepted"
 
     def test_columns_after_astral_characters(self, editor):
         editor.initialize()

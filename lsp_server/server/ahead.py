@@ -55,7 +55,7 @@ class Ahead:
         """Evaluate the window around the cursor, so that the first suggestion there comes as soon as a later one."""
         snapshot = document.snapshot(offset, invoked=True)
         aim = Aim(snapshot.uri, snapshot.text, snapshot.offset)
-        if aim != self._aim:
+        if aim != self._aim and self._session.is_on_for(snapshot.language_id):
             self._begin(aim, delay_s, partial(self._warm, document, snapshot))
 
     def moved(self, document: OpenDocument, offset: int) -> None:

@@ -89,6 +89,9 @@ class Session(LanguageServer):
     def is_on(self) -> bool:
         return self.switches.is_on(self.settings.suggest)
 
+    def is_on_for(self, language_id: str) -> bool:
+        return self.switches.is_on_for(language_id, self.settings.suggest)
+
     def status(self) -> dict[str, Any]:
         return status(self.model, self.settings, self.switches, self._last, self._n_working > 0)
 

@@ -57,7 +57,7 @@ class Suggester:
         selected = params.context.selected_completion_info
 
         def is_off(language_id: str) -> bool:
-            return not (invoked or self._is_on_for(language_id))
+            return not (invoked or self._session.is_on_for(language_id))
 
         return self._begin(
             types.TEXT_DOCUMENT_INLINE_COMPLETION, params, invoked, is_off, partial(self._inline_list, selected)
@@ -70,7 +70,7 @@ class Suggester:
         """
 
         def is_off(language_id: str) -> bool:
-            return self._session.settings.suggest.popup == "never" or not self._is_on_for(language_id)
+            return self._session.settings.suggest.popup == "never" or not self._session.is_on_for(language_id)
 
         kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
         invoked = kind is types.CompletionTriggerKind.Invoked
@@ -80,7 +80,7 @@ class Suggester:
         """The result of llm-ls/getCompletions, or what will find it."""
 
         def is_off(language_id: str) -> bool:
-            return not self._is_on_for(language_id)
+            return not self._session.is_on_for(language_id)
 
         return self._begin(GET_COMPLETIONS, params, False, is_off, self._generated_text)
 
@@ -209,9 +209,6 @@ class Suggester:
             (perf_counter() - asked.began) * 1000,
             lead=cursor.text[start : edit.start],
         )
-
-    def _is_on_for(self, language_id: str) -> bool:
-        return self._session.switches.is_on_for(language_id, self._session.settings.suggest)
 
     def _supersede(self, method: str, uri: str) -> None:
         older = self._latest.pop((method, uri), None)
