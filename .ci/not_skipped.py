@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-ALWAYS = ("tests.test_architecture", "tests.editors.test_neovim")
+ALWAYS = ("tests.test_architecture", "tests.editors.test_neovim", "tests.editors.test_vscode")
 
 
 def ran(report: Path) -> Iterator[str]:

@@ -1,91 +1,82 @@
-// Starts infill-ls and shows how it is. All that decides about suggestions is in the server, and vscode-languageclient
-// asks for them and draws them.
-import { createInterface } from "node:readline";
-import { commands, ExtensionContext, StatusBarAlignment, StatusBarItem, window, workspace } from "vscode";
-import {
-  DidChangeConfigurationNotification,
-  LanguageClient,
-  LanguageClientOptions,
-  TransportKind,
-} from "vscode-languageclient/node";
-import { find } from "./program";
+// Starts infill-ls and shows how it is. All that decides about suggestions is in the server; vscode-languageclient asks
+// for them, and VS Code draws and accepts them.
+import { commands, Disposable, ExtensionContext, window, workspace } from "vscode";
+import { Asked, SCHEME } from "./asked";
+import { showMenu } from "./menu";
+import { install, tellMissing } from "./missing";
+import { switchModel } from "./models";
+import { Server } from "./server";
 import { Settings } from "./settings";
+import { StatusItem } from "./status";
+import { Switches } from "./switches";
 
-type Status = { state: "loading" | "ready" | "error" | "off"; message: string };
-
-const ICONS = { loading: "$(loading~spin)", ready: "$(check)", error: "$(error)", off: "$(circle-slash)" };
-
-let client: LanguageClient | undefined;
+let server: Server | undefined;
 
 export async function activate(context: ExtensionContext): Promise<void> {
   const settings = new Settings(context);
   const log = window.createOutputChannel("infill", { log: true });
-  const status = window.createStatusBarItem("infill", StatusBarAlignment.Right);
-  status.name = "infill";
-  status.command = "infill.showLog";
-
-  const options: LanguageClientOptions = {
-    documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
-    initializationOptions: () => settings.ofUser(),
-    outputChannel: log,
-    // The server's log; it says itself what is an error.
-    stdioOptions: {
-      stdout: () => undefined,
-      stderr: (input, channel) => createInterface({ input }).on("line", (line) => channel.info(line)),
-    },
-    middleware: {
-      workspace: {
-        configuration: (params) => params.items.map(() => settings.ofWorkspace()),
-        didChangeConfiguration: async () => {
-          const changed = { settings: { infill: settings.ofWorkspace() } };
-          await client?.sendNotification(DidChangeConfigurationNotification.type, changed);
-        },
-      },
-    },
-  };
-
-  // One after the other, however fast settings change.
-  let last = Promise.resolve();
-  const restart = () => (last = last.then(() => start(settings, options, status)));
+  const item = new StatusItem("infillClient.menu");
+  const running: Server = (server = new Server(settings, log, {
+    show: (status) => item.show(status),
+    showLateness: (sentence) => item.showLateness(sentence),
+    started: () => switches.restore(),
+    gaveUp: (sentence) => gaveUp(sentence, item),
+    missing: (command) => missing(command, item),
+  }));
+  const switches: Switches = new Switches(running, context.globalState, () => item.current);
+  const asked = new Asked(running);
 
   context.subscriptions.push(
     log,
-    status,
-    commands.registerCommand("infill.restart", restart),
-    commands.registerCommand("infill.showLog", () => log.show()),
+    item,
+    ...registered({
+      trigger: () => commands.executeCommand("editor.action.inlineSuggest.trigger"),
+      menu: async () => showMenu(await running.status(item.current), switches),
+      showAsked: () => asked.show(),
+      toggleLanguage: () => switches.toggleHere(),
+      toggle: () => switches.toggleEverywhere(),
+      switchModel: () => switchModel(running),
+      reload: () => running.run("infill.reload"),
+      restart: () => running.restartByHand(),
+      install,
+      showLog: () => log.show(),
+      openSettings: () => commands.executeCommand("workbench.action.openSettings", `@ext:${context.extension.id}`),
+    }),
+    workspace.registerTextDocumentContentProvider(SCHEME, asked),
     workspace.onDidChangeConfiguration((change) => {
-      if (settings.atStart.some((key) => change.affectsConfiguration(key))) restart();
+      if (settings.atStart.some((key) => change.affectsConfiguration(key))) void running.restartByHand();
     }),
   );
-  await restart();
+  void welcome(context);
+  await running.restart();
 }
 
 export function deactivate(): Promise<void> | undefined {
-  return client?.dispose();
+  return server?.stop();
 }
 
-async function start(settings: Settings, options: LanguageClientOptions, status: StatusBarItem): Promise<void> {
-  await client?.dispose().catch(() => undefined); // one that never came up cannot be stopped either
-  client = undefined;
-  const program = find(settings.command);
-  if (!program) return tellMissing(settings.command, status);
-  client = new LanguageClient("infill", "infill", { command: program, transport: TransportKind.stdio }, options);
-  client.onNotification("infill/status", (now: Status) => show(status, now));
-  show(status, { state: "loading", message: `${program} is starting` });
-  await client.start().catch((error) => show(status, { state: "error", message: String(error.message ?? error) }));
+// Under other names than the server's commands, which vscode-languageclient registers as the server calls them.
+function registered(actions: Record<string, () => unknown>): Disposable[] {
+  return Object.entries(actions).map(([name, action]) => commands.registerCommand(`infillClient.${name}`, action));
 }
 
-function show(item: StatusBarItem, { state, message }: Status): void {
-  item.text = `${ICONS[state]} infill`;
-  item.tooltip = message;
-  item.show();
+function missing(command: string, item: StatusItem): void {
+  item.show({ state: "error", message: `${command} was not found` });
+  void tellMissing(command);
 }
 
-function tellMissing(command: string, item: StatusBarItem): void {
-  const message = `${command} was not found: install infill-ls with pipx or uv, or set infill.command to where it is.`;
-  show(item, { state: "error", message });
-  void window.showErrorMessage(message, "Open the setting", "Try again").then((choice) => {
-    if (choice === "Open the setting") void commands.executeCommand("workbench.action.openSettings", "infill.command");
-    if (choice === "Try again") void commands.executeCommand("infill.restart");
-  });
+async function gaveUp(sentence: string, item: StatusItem): Promise<void> {
+  item.show({ state: "error", message: sentence });
+  const [restart, showLog] = ["Start Again", "Show the Log"];
+  const choice = await window.showErrorMessage(sentence, restart, showLog);
+  if (choice === restart) void commands.executeCommand("infillClient.restart");
+  if (choice === showLog) void commands.executeCommand("infillClient.showLog");
+}
+
+/** The walkthrough, once, unless the user wants none of any extension. */
+async function welcome({ globalState, extension }: ExtensionContext): Promise<void> {
+  if (globalState.get("isWelcomed")) return;
+  await globalState.update("isWelcomed", true);
+  if (!workspace.getConfiguration("workbench").get("welcomePage.walkthroughs.openOnInstall", true)) return;
+  await commands.executeCommand("workbench.action.openWalkthrough", `${extension.id}#start`, false);
 }

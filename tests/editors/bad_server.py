@@ -1,0 +1,53 @@
+"""A language server as it should not be: `python bad_server.py MODE`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+INLINE = "textDocument/inlineCompletion"
+OLD = {
+    "capabilities": {"textDocumentSync": 2, "inlineCompletionProvider": {}},
+    "serverInfo": {"name": "infill-ls", "version": "0.0.1"},
+}
+SUGGESTION = "[suggested]"
+
+
+def receive() -> dict[str, Any]:
+    headers = iter(sys.stdin.buffer.readline, b"\r\n")
+    fields = dict(line.decode().strip().split(": ", 1) for line in headers if line)
+    if "Content-Length" not in fields:
+        sys.exit(0)
+    message: dict[str, Any] = json.loads(sys.stdin.buffer.read(int(fields["Content-Length"])))
+    return message
+
+
+def answer(request: dict[str, Any], **result_or_error: object) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": request["id"], **result_or_error}).encode()
+    sys.stdout.buffer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    sys.stdout.buffer.flush()
+
+
+def serve(mode: str) -> None:
+    """An old one, which knows the standard only, unless `mode` says that it is worse."""
+    while request := receive():
+        if "id" not in request or mode == "silent":
+            continue
+        if request["method"] == "initialize":
+            answer(request, result=OLD)
+        elif request["method"] == INLINE:
+            if mode == "crashing":
+                sys.exit("the model fell over")
+            at = request["params"]["position"]
+            answer(request, result={"items": [{"insertText": SUGGESTION, "range": {"start": at, "end": at}}]})
+        elif request["method"] == "shutdown":
+            answer(request, result=None)
+        else:
+            answer(request, error={"code": -32601, "message": f"there is no {request['method']}"})
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "ending":
+        sys.exit("nothing to serve with")
+    serve(sys.argv[1])
