@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.local import LocalBackend
@@ -22,6 +23,9 @@ from lsp_server.privacy import NEVER_SENT
 from lsp_server.settings import ServerSettings, Settings
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import Limits
+
+if TYPE_CHECKING:  # imports the HTTP library
+    from lsp_server.backends.remote import RemoteBackend
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +52,12 @@ def load_engine(
 
 def _remote_engine(settings: Settings, tell: Callable[[str], None]) -> Engine:
     # The HTTP library takes a tenth of a second to import, which nobody should pay who does not use it.
-    from lsp_server.backends.connect import connect, token_counter
+    from lsp_server.backends.connect import token_counter
     from lsp_server.backends.several import Several
 
-    endpoints = [_endpoint(server) for server in settings.backend.servers]
+    backends = [connected(server) for server in settings.backend.servers]
+    endpoints = [backend.endpoint for backend in backends]
     first = endpoints[0]
-    backends = [connect(endpoint) for endpoint in endpoints]
     standby = Standby(lambda: _standby_model(settings)) if settings.backend.local else None
     backend = Several(backends, standby=standby, hedges=settings.backend.hedge, tell=tell)
     limits = Limits(settings.suggest.maxTokens, settings.suggest.maxTimeMs / 1000)
@@ -69,6 +73,13 @@ def _remote_engine(settings: Settings, tell: Callable[[str], None]) -> Engine:
     )
     never_sent = (*NEVER_SENT, *settings.backend.neverSend)
     return Engine(backend, token_counter(first), WindowBudget(n_prompt), limits, info, never_sent)
+
+
+def connected(server: ServerSettings) -> RemoteBackend:
+    """One model server, not yet asked for anything. Raises EngineError or SettingsError."""
+    from lsp_server.backends.connect import connect
+
+    return connect(_endpoint(server))
 
 
 def _endpoint(server: ServerSettings) -> Endpoint:

@@ -6,22 +6,26 @@ import asyncio
 import os
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from contextlib import aclosing, closing
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import psutil
 
 from lsp_server import __version__
-from lsp_server.assemble import load_engine
+from lsp_server.assemble import connected, load_engine
 from lsp_server.backends import selftest
 from lsp_server.errors import InfillError
 from lsp_server.inference import default_threads, engine_version
 from lsp_server.pipeline import Engine, complete
-from lsp_server.settings import Settings, log_file
+from lsp_server.settings import ServerSettings, Settings, log_file
 from lsp_server.syntax import Syntax, missing_grammars
 from lsp_server.values import FimPrompt, Limits, Piece, PromptEvaluated, Snapshot
+
+if TYPE_CHECKING:  # imports the HTTP library
+    from lsp_server.backends.remote import RemoteBackend
 
 SAMPLE = "def total(prices):\n    result = 0\n    for price in prices:\n        result += \n    return result\n"
 N_MEASURED_TOKENS = 32
@@ -59,13 +63,14 @@ def _findings(settings: Settings, config: Path) -> Iterator[Finding]:
     yield Finding("settings", f"{config}{'' if config.exists() else ' (not there: the defaults are used)'}")
     yield _log(settings)
     yield _grammars()
+    if settings.backend.servers:
+        for server in settings.backend.servers:
+            yield from _server(server)
+        return
     try:
         engine = load_engine(settings)
     except InfillError as error:
         yield Finding("model", str(error), is_problem=True)
-        return
-    if settings.backend.servers:
-        yield from _servers(settings)
         return
     yield from _model(engine)
     try:
@@ -77,23 +82,28 @@ def _findings(settings: Settings, config: Path) -> Iterator[Finding]:
         engine.backend.close()
 
 
-def _servers(settings: Settings) -> Iterator[Finding]:
-    """Each server on its own, with holes whose content is known."""
-    for server in settings.backend.servers:
-        only = replace(settings, backend=replace(settings.backend, servers=(server,), local=False))
-        engine = load_engine(only)
-        try:
-            report = asyncio.run(selftest.examine(engine.backend))
-        except InfillError as error:
-            yield Finding("server", str(error), is_problem=True)
-            continue
-        finally:
-            engine.backend.close()
-        yield Finding("server", f"{server.url}, {engine.model.engine}: {report.speed}")
-        is_problem = report.n_right == 0 or bool(report.suspicions)
-        yield Finding("answers", f"{report.n_right} of {len(report.filled)} known holes filled", is_problem)
-        for suspicion in report.suspicions:
-            yield Finding("", suspicion)
+def _server(server: ServerSettings) -> Iterator[Finding]:
+    """Holes whose content is known, and what the server can do."""
+    try:
+        with closing(connected(server)) as backend:
+            yield from asyncio.run(_examined(backend))
+    except InfillError as error:
+        yield Finding("server", str(error), is_problem=True)
+
+
+async def _examined(backend: RemoteBackend) -> list[Finding]:
+    from lsp_server.backends import abilities  # imports the HTTP library
+
+    report = await selftest.examine(backend)
+    at, dialect = backend.endpoint, backend.dialect
+    is_wrong = report.n_right == 0 or bool(report.suspicions)
+    return [
+        Finding("server", f"{at.at(dialect.path)}, asked as {dialect.name}, prompts as {dialect.prompt}"),
+        Finding("speed", report.speed),
+        Finding("answers", f"{report.n_right} of {len(report.filled)} known holes filled", is_wrong),
+        *(Finding("", suspicion) for suspicion in report.suspicions),
+        *(Finding(*astuple(ability)) for ability in await abilities.measure(backend)),
+    ]
 
 
 def _machine(settings: Settings) -> Finding:

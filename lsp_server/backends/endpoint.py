@@ -46,8 +46,7 @@ class Endpoint:
 
     def at(self, path: str) -> str:
         """The address of `path`. A URL may end in the /v1 that documentation of servers likes to show."""
-        base = self.url.rstrip("/")
-        return base.removesuffix("/v1") + path if path.startswith("/v1/") else base + path
+        return self.url.rstrip("/").removesuffix("/v1") + path
 
 
 def check(endpoint: Endpoint) -> None:

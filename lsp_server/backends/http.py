@@ -20,7 +20,7 @@ from lsp_server.errors import BackendError, SettingsError
 for name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
-MAX_ERROR_BYTES = 1 << 16
+MAX_BODY_BYTES = 1 << 17
 MAX_IDLE_CONNECTIONS = 8
 KEEP_ALIVE_S = 300.0  # a pause for thought should not cost a handshake
 RST_STREAM, CANCEL = 3, 8  # RFC 9113, 6.4 and 7
@@ -53,7 +53,7 @@ class Connections:
                 method, url, content=body or None, headers=HEADERS | self._token.headers()
             ) as response:
                 if response.status_code != 200:
-                    raise failures.of_status(self._endpoint, response, await _beginning(response), body, self._token)
+                    raise failures.of_status(self._endpoint, response, await beginning(response), body, self._token)
                 try:
                     yield response
                 finally:
@@ -126,14 +126,14 @@ async def _open(endpoint: Endpoint, tls: ssl.SSLContext) -> AsyncGenerator[httpx
         await client.aclose()
 
 
-async def _beginning(response: httpx.Response) -> bytes:
-    """As much of an error's body as anyone would read."""
+async def beginning(response: httpx.Response) -> bytes:
+    """As much of a body as anyone would read of an error or a page of figures."""
     data = b""
     async for part in response.aiter_raw():
         data += part
-        if len(data) >= MAX_ERROR_BYTES:
+        if len(data) >= MAX_BODY_BYTES:
             break
-    return data[:MAX_ERROR_BYTES]
+    return data[:MAX_BODY_BYTES]
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ import httpx
 from lsp_server.backends.dialect import Asked, Dialect, Said
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.event_stream import DONE, FRAMINGS, Framing, parsed
-from lsp_server.backends.http import Connections
+from lsp_server.backends.http import Connections, beginning
 from lsp_server.backends.rendering import Rearmed, Rendered, Rendering
 from lsp_server.backends.writing import Ends, Writing
 from lsp_server.errors import BackendError, BackendGarbled, BackendRefused, BackendTimeout, BackendUnavailable
@@ -47,7 +47,7 @@ class RemoteBackend:
         """
         rendered = self._rendering(prompt)
         due = perf_counter() + (self.endpoint.first_token_s or limits.max_time_s)
-        chunks, said = await self._begin(self._encoded(rendered, limits), due)
+        chunks, said = await self._begin(self._encoded(self._asked(rendered, limits)), due)
         async with aclosing(chunks):
             yield _evaluated(said, rendered)
             due = perf_counter() + limits.hard_max_time_s
@@ -78,13 +78,26 @@ class RemoteBackend:
 
     def body(self, prompt: FimPrompt, limits: Limits) -> str:
         """Exactly what `stream` would send, as JSON."""
-        return self._encoded(self._rendering(prompt), limits).decode()
+        return self._encoded(self.asked(prompt, limits)).decode()
+
+    def asked(self, prompt: FimPrompt, limits: Limits) -> Asked:
+        """What `stream` would ask for, for who wants to ask for something else."""
+        return self._asked(self._rendering(prompt), limits)
+
+    def said(self, asked: Asked) -> AsyncGenerator[Said, None]:
+        """What the server says to exactly this, once and without a deadline. Raises BackendError."""
+        return self._chunks(self._encoded(asked))
+
+    async def look(self, path: str) -> bytes:
+        """What the server has at another of its addresses. Raises BackendError."""
+        async with self._connections.send("GET", self.endpoint.at(path)) as response:
+            return await beginning(response)
 
     def close(self) -> None:
         self._connections.close()
 
-    def _encoded(self, rendered: Rendered, limits: Limits) -> bytes:
-        asked = Asked(
+    def _asked(self, rendered: Rendered, limits: Limits) -> Asked:
+        return Asked(
             prompt=rendered.prompt,
             suffix=rendered.suffix,
             max_tokens=limits.hard_max_tokens,
@@ -93,6 +106,8 @@ class RemoteBackend:
             model=self.endpoint.model,
             owed=rendered.owed,
         )
+
+    def _encoded(self, asked: Asked) -> bytes:
         return json.dumps(self.dialect.body(asked), ensure_ascii=False, separators=(",", ":")).encode()
 
     async def _begin(self, body: bytes, due: float) -> tuple[AsyncGenerator[Said, None], Said]:

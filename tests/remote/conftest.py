@@ -1,7 +1,8 @@
 """Real servers on loopback, each started once and ended with the tests.
 
 llama.cpp's own server comes with xllamacpp and is always there. The others are heavy: name a Python that has them in
-INFILL_LLAMA_CPP_PYTHON or INFILL_TRANSFORMERS_PYTHON, or have them beside the tests; without, their tests are skipped.
+INFILL_LLAMA_CPP_PYTHON, INFILL_TRANSFORMERS_PYTHON or INFILL_VLLM_PYTHON, or have them beside the tests. Without, their
+tests are skipped, and fail where INFILL_CI is set; `.ci/heavy-servers.sh` installs all of them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lsp_server.assemble import load_engine
 from lsp_server.formats.gguf import read_gguf
+from lsp_server.models.convert import convert
+from lsp_server.pipeline import Engine
+from lsp_server.settings import ModelSettings, Settings
 
 HERE = Path(__file__).parent
-START_S = 120
+START_S = 300
 CONTROL = 3  # tokenizer.ggml.token_type
 ON_CPU = {
     **os.environ,
@@ -31,7 +36,10 @@ ON_CPU = {
     "OMP_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "GPTQMODEL_CPU_WORKERS": "2",  # with its own default for two cores, one, it does not start
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+    "VLLM_NO_USAGE_STATS": "1",
 }
+missing = pytest.fail if os.environ.get("INFILL_CI") else pytest.skip
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +92,7 @@ def gptq(gpt_bigcode: Path) -> Path:
     """The folder of the same checkpoint, quantized by GPTQ."""
     python = _python_with("INFILL_TRANSFORMERS_PYTHON", "transformers")
     if subprocess.run([python, "-c", "import gptqmodel"], capture_output=True, env=ON_CPU).returncode:
-        pytest.skip("needs gptqmodel beside transformers")
+        missing("needs gptqmodel beside transformers")
     folder = gpt_bigcode.with_name("gptq")
     script = str(HERE / "tiny_gptq.py")
     subprocess.run([python, script, str(gpt_bigcode), str(folder)], check=True, capture_output=True, env=ON_CPU)
@@ -96,15 +104,58 @@ def transformers_serve_gptq(gptq: Path) -> Iterator[str]:
     """The address of `transformers serve` with the quantized checkpoint."""
     python = _python_with("INFILL_TRANSFORMERS_PYTHON", "transformers")
     script = str(HERE / "transformers_gptq_process.py")
-    with _running([python, script, "serve", str(gptq), "--device", "cpu"], "/health") as url:
+    with _running([python, script, "serve", str(gptq), "--device", "cpu", "--dtype", "float32"], "/health") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def vllm(gpt_bigcode: Path) -> Iterator[str]:
+    """The address of vLLM with the tiny checkpoint."""
+    with _running(_vllm_command(gpt_bigcode, "float32"), "/health") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def vllm_gptq(gptq: Path) -> Iterator[str]:
+    """The address of vLLM with the quantized checkpoint, which it takes in 16 bits only."""
+    with _running(_vllm_command(gptq, "float16"), "/health") as url:
+        yield url
+
+
+def _vllm_command(folder: Path, dtype: str) -> list[str]:
+    python = _python_with("INFILL_VLLM_PYTHON", "vllm")
+    settings = ["--dtype", dtype, "--max-model-len", "512", "--max-num-seqs", "4", "--enforce-eager"]
+    # The command `vllm` asks for a package of that name, and builds for CPUs have another.
+    return [python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), *settings]
+
+
+@pytest.fixture(scope="session")
+def gpt_bigcode_here(gpt_bigcode: Path) -> Iterator[Engine]:
+    """The tiny checkpoint in this process."""
+    with _in_process(gpt_bigcode) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def gptq_here(gptq: Path) -> Iterator[Engine]:
+    """The quantized checkpoint in this process, each weight as the four bits say."""
+    with _in_process(gptq) as engine:
+        yield engine
+
+
+@contextmanager
+def _in_process(folder: Path) -> Iterator[Engine]:
+    file = convert(folder, folder.with_suffix(".gguf"), "f32").path
+    engine = load_engine(Settings(ModelSettings(path=str(file), order="spm2", windowTokens=512)))
+    yield engine
+    engine.backend.close()
 
 
 def _python_with(variable: str, module: str) -> str:
     if os.environ.get(variable):
         return os.environ[variable]
     if find_spec(module) is None:
-        pytest.skip(f"needs {module}, here or in the Python that {variable} names")
+        missing(f"needs {module}, here or in the Python that {variable} names")
     return sys.executable
 
 
@@ -117,7 +168,15 @@ def _running(command: Sequence[str], ready: str) -> Iterator[str]:
             _wait_until_ready(f"http://127.0.0.1:{port}{ready}", process)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.kill()
+            process.terminate()  # which vLLM passes on to its workers
+            _wait_or_kill(process)
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _free_port() -> int:
