@@ -60,6 +60,10 @@ class Engine:
     in_process: bool = False  # the model is in this process: what is computed ahead costs nobody else anything
     ends_by_itself: bool = True  # False: the model hardly ever says that it is done, so one line is one line
 
+    def may_see(self, path: str) -> bool:
+        """Whether the file may be asked in, and its text used where somebody asks in another."""
+        return not self.never_sent or not is_excluded(path, self.never_sent)
+
 
 # Where nothing is left and one of these ended it, the filter that found nothing says it better.
 SAY_NOTHING_OF_EMPTINESS = (Reason.END_OF_TEXT, Reason.LINE_COMPLETE)
@@ -90,7 +94,7 @@ async def complete(
     is held to what can be computed in time. Cancelling the task stops the computation. Raises EngineError.
     """
     trace = Trace()
-    if engine.never_sent and is_excluded(snapshot.path, engine.never_sent):
+    if not engine.may_see(snapshot.path):
         trace.empty_because = Reason.EXCLUDED
         return Answer(None, trace)
     with trace.stage("context"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from lsp_server.privacy import NEVER_SENT, is_excluded
@@ -62,3 +64,65 @@ def test_the_last_pattern_that_fits_decides():
         False,
         True,
     ]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A repository that keeps some of its files out of git."""
+    (tmp_path / ".git" / "info").mkdir(parents=True)
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / ".gitignore").write_text(
+        "# ours\n/deploy/*-prod.yml\n*Keys.json\nbuild/\nlocal_settings.py\n!prod.key\n"
+    )
+    (tmp_path / "deploy" / ".gitignore").write_text("passwords*.txt  \n!passwords.txt\n")
+    (tmp_path / ".git" / "info" / "exclude").write_text("mine/auth.toml\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deploy/db-prod.yml",
+        "app/ApiKeys.json",
+        "shop/local_settings.py",
+        "build/out/tokens.py",
+        "deploy/passwords.old.txt",
+        "deploy/passwords.txt",
+        "mine/auth.toml",
+    ],
+)
+def test_an_ignored_file_that_sounds_like_a_secret_is_excluded(shop, name):
+    assert is_excluded(str(shop / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("build/cart.py", "ignored, and no secret"),
+        ("app/tokens.py", "sounds like one, and is in the repository for all to read"),
+        ("passwords.old.txt", "ignored in another folder"),
+        ("monkey/tokenizer.py", "nothing but letters in common"),
+    ],
+)
+def test_other_files_of_a_repository_are_not(shop, name, why):
+    assert not is_excluded(str(shop / name)), why
+
+
+def test_a_repository_never_takes_anything_off_the_list(shop):
+    assert is_excluded(str(shop / "prod.key"))
+
+
+def test_the_user_may(shop):
+    path = str(shop / "app" / "ApiKeys.json")
+    assert not is_excluded(path, (*NEVER_SENT, "!ApiKeys.json"))
+
+
+def test_a_file_outside_of_any_repository_has_nobody_to_ignore_it(tmp_path):
+    assert not is_excluded(str(tmp_path / "tokens.py"))
+
+
+def test_no_pattern_takes_long_whoever_wrote_it(shop):
+    (shop / ".gitignore").write_text("*a" * 60 + "b\n" + "**/a/" * 60 + "b\n")
+    started = process_time()
+    assert not is_excluded(str(shop / "/".join("a" * 60) / ("token-" + "a" * 200)))
+    assert process_time() - started < 0.5

@@ -51,6 +51,14 @@ async def test_a_file_with_secrets_is_answered_empty_and_not_sent():
         engine.backend.close()
 
 
+def test_where_nothing_leaves_the_machine_every_file_may_be_seen(engine):
+    remote = engine_for({"url": "http://127.0.0.1:9"})
+    paths = ("/home/ada/.env", "/cart.py")
+    assert [remote.may_see(path) for path in paths] == [False, True]
+    assert [engine.may_see(path) for path in paths] == [True, True]
+    remote.backend.close()
+
+
 @pytest.mark.parametrize(
     ("servers", "complaint"),
     [
