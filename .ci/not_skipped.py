@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-ALWAYS = ("tests.test_architecture", "tests.editors.test_neovim", "tests.editors.test_vscode")
+ALWAYS = (
+    "tests.test_architecture",
+    "tests.editors.test_neovim",
+    "tests.editors.test_vscode",
+    "tests.remote.test_heavy_servers",
+)
 
 
 def ran(report: Path) -> Iterator[str]:

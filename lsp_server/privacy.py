@@ -29,10 +29,11 @@ NEVER_SENT = (
 
 
 # Words of names that people keep out of git for what is in the file.
-SECRET_WORDS = frozenset(
-    "secret secrets password passwords passwd passphrase credential credentials creds token tokens key keys apikey"
-    " apikeys private auth oauth vault cert certs certificate certificates adminsdk local prod production".split()
-)
+SECRET_WORDS = frozenset((
+    "secret", "secrets", "password", "passwords", "passwd", "passphrase", "credential", "credentials", "creds", "token",
+    "tokens", "key", "keys", "apikey", "apikeys", "private", "auth", "oauth", "vault", "cert", "certs", "certificate",
+    "certificates", "adminsdk", "local", "prod", "production",
+))  # fmt: skip
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 MAX_IGNORE_BYTES = 1 << 18
 

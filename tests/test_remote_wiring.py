@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
 
 from lsp_server.assemble import load_engine
+from lsp_server.cli import main
 from lsp_server.pipeline import complete
 from lsp_server.settings import Settings, merge
 from lsp_server.values import Reason, Snapshot
@@ -31,6 +33,25 @@ async def test_a_server_in_the_settings_answers():
         answer = await complete(engine, snapshot(), None, None)
         assert answer.completion is not None and answer.completion.text.strip() == "2 * x"
         engine.backend.close()
+
+
+async def test_explain_prints_exactly_what_is_sent(capsys, tmp_path):
+    file = tmp_path / "double.py"
+    file.write_text("def double(x):\n    return \n")
+    async with FakeServer(streams(llama("2 * x"), llama("", stop=True))) as server:
+        arguments = ["complete", f"{file}:2", "--backend", server.url, "--explain"]
+        assert await asyncio.to_thread(main, arguments) == 0
+        (request,) = server.requests
+    assert f"sent to\n{server.url}{request.path}\n{request.body.decode()}\n" in capsys.readouterr().out
+
+
+async def test_asking_in_a_file_with_secrets_says_why_there_is_nothing(capsys, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("API_KEY=\n")
+    async with FakeServer(error(500)) as server:
+        assert await asyncio.to_thread(main, ["complete", f"{file}:1", "--backend", server.url, "--explain"]) == 1
+        assert server.n_connections == 0
+    assert "no suggestion: the file is on the list of files that are never sent" in capsys.readouterr().out
 
 
 async def test_the_model_in_this_process_answers_while_the_server_is_down():

@@ -110,7 +110,7 @@ async def _open(endpoint: Endpoint, tls: ssl.SSLContext) -> AsyncGenerator[httpx
     client = httpx.AsyncClient(
         verify=tls,
         http2=endpoint.http2,
-        proxy=endpoint.proxy or None,
+        proxy=_proxy(endpoint, tls),
         trust_env=not is_loopback(endpoint.host),
         follow_redirects=False,
         # The other deadlines are the request's own, and a slow drip would never meet these.
@@ -134,6 +134,13 @@ async def beginning(response: httpx.Response) -> bytes:
         if len(data) >= MAX_BODY_BYTES:
             break
     return data[:MAX_BODY_BYTES]
+
+
+def _proxy(endpoint: Endpoint, tls: ssl.SSLContext) -> httpx.Proxy | None:
+    """None: as the environment says."""
+    if not endpoint.proxy:
+        return None
+    return httpx.Proxy(endpoint.proxy, ssl_context=tls if endpoint.proxy.startswith("https:") else None)
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:

@@ -39,6 +39,7 @@ ON_CPU = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_NO_USAGE_STATS": "1",
 }
+SERVING = ("transformers", "torch", "fastapi")
 missing = pytest.fail if os.environ.get("INFILL_CI") else pytest.skip
 
 
@@ -58,7 +59,7 @@ def llama_cpp(model_path: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def llama_cpp_server(model_path: str) -> Iterator[str]:
     """The address of `llama_cpp.server` with the packaged model."""
-    python = _python_with("INFILL_LLAMA_CPP_PYTHON", "llama_cpp")
+    python = _python_with("INFILL_LLAMA_CPP_PYTHON", "llama_cpp", "fastapi")
     settings = ["--model", model_path, "--n_ctx", "1024", "--n_threads", "1", "--n_gpu_layers", "0"]
     with _running([python, "-m", "llama_cpp.server", *settings], "/v1/models") as url:
         yield url
@@ -67,7 +68,7 @@ def llama_cpp_server(model_path: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def gpt_bigcode(model_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny checkpoint with random weights and the packaged model's vocabulary."""
-    python = _python_with("INFILL_TRANSFORMERS_PYTHON", "transformers")
+    python = _python_with("INFILL_TRANSFORMERS_PYTHON", *SERVING)
     folder = tmp_path_factory.mktemp("gpt_bigcode")
     metadata = read_gguf(Path(model_path)).metadata
     tokens, kinds = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
@@ -82,7 +83,7 @@ def gpt_bigcode(model_path: str, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def transformers_serve(gpt_bigcode: Path) -> Iterator[str]:
     """The address of `transformers serve` with the tiny checkpoint."""
-    program = Path(_python_with("INFILL_TRANSFORMERS_PYTHON", "transformers")).with_name("transformers")
+    program = Path(_python_with("INFILL_TRANSFORMERS_PYTHON", *SERVING)).with_name("transformers")
     with _running([str(program), "serve", str(gpt_bigcode), "--device", "cpu"], "/health") as url:
         yield url
 
@@ -90,7 +91,7 @@ def transformers_serve(gpt_bigcode: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def gptq(gpt_bigcode: Path) -> Path:
     """The folder of the same checkpoint, quantized by GPTQ."""
-    python = _python_with("INFILL_TRANSFORMERS_PYTHON", "transformers")
+    python = _python_with("INFILL_TRANSFORMERS_PYTHON", *SERVING)
     if subprocess.run([python, "-c", "import gptqmodel"], capture_output=True, env=ON_CPU).returncode:
         missing("needs gptqmodel beside transformers")
     folder = gpt_bigcode.with_name("gptq")
@@ -102,7 +103,7 @@ def gptq(gpt_bigcode: Path) -> Path:
 @pytest.fixture(scope="session")
 def transformers_serve_gptq(gptq: Path) -> Iterator[str]:
     """The address of `transformers serve` with the quantized checkpoint."""
-    python = _python_with("INFILL_TRANSFORMERS_PYTHON", "transformers")
+    python = _python_with("INFILL_TRANSFORMERS_PYTHON", *SERVING)
     script = str(HERE / "transformers_gptq_process.py")
     with _running([python, script, "serve", str(gptq), "--device", "cpu", "--dtype", "float32"], "/health") as url:
         yield url
@@ -151,11 +152,11 @@ def _in_process(folder: Path) -> Iterator[Engine]:
     engine.backend.close()
 
 
-def _python_with(variable: str, module: str) -> str:
+def _python_with(variable: str, *modules: str) -> str:
     if os.environ.get(variable):
         return os.environ[variable]
-    if find_spec(module) is None:
-        missing(f"needs {module}, here or in the Python that {variable} names")
+    if not all(map(find_spec, modules)):
+        missing(f"needs {' and '.join(modules)}, here or in the Python that {variable} names")
     return sys.executable
 
 

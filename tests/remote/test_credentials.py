@@ -45,8 +45,21 @@ async def test_the_token_may_be_in_the_environment(monkeypatch):
 
 def test_the_token_may_be_in_the_keyring(monkeypatch):
     keyring = pytest.importorskip("keyring")
-    monkeypatch.setattr(keyring, "get_password", {("gpu", "infill-ls"): TOKEN}.get and (lambda service, user: TOKEN))
+    stored = {("gpu", "infill-ls"): TOKEN}
+    monkeypatch.setattr(keyring, "get_password", lambda service, user: stored.get((service, user)))
     assert read_token("keyring:gpu").value == TOKEN
+
+
+def test_a_keyring_that_is_locked_is_told_without_what_it_says(monkeypatch):
+    keyring = pytest.importorskip("keyring")
+
+    def locked(service: str, user: str) -> str:
+        raise keyring.errors.KeyringLocked(f"not for {TOKEN}")
+
+    monkeypatch.setattr(keyring, "get_password", locked)
+    with pytest.raises(SettingsError, match=r"could not be read \(KeyringLocked\); unlock it") as caught:
+        read_token("keyring:gpu")
+    assert TOKEN not in str(caught.value)
 
 
 def test_a_keyring_without_it_says_how_to_store_it(monkeypatch):

@@ -6,13 +6,17 @@ import asyncio
 import gc
 import os
 import socket
+from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from time import perf_counter
 
 import pytest
 
 from lsp_server.backends.connect import connect
 from lsp_server.backends.endpoint import Endpoint
+from lsp_server.backends.failures import BUSY_WAIT_S
 from lsp_server.errors import BackendBusy, BackendError, BackendTimeout, BackendUnavailable
 from lsp_server.values import FimPrompt, Limits, Reason
 from tests.remote.asking import asked, events, written
@@ -61,22 +65,47 @@ async def test_nobody_there_is_told_at_once():
             await asked(backend, PROMPT, Limits(8, 1.0))
 
 
-async def test_a_server_that_takes_no_connections_is_given_up_in_time():
+@pytest.mark.parametrize(
+    ("connect_s", "words"), [(0.1, "takes no connections"), (5.0, "did not begin to answer in time")]
+)
+async def test_a_server_that_takes_no_connections_is_given_up_in_time(connect_s, words):
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        url = f"http://127.0.0.1:{full.getsockname()[1]}"
         fillers = [socket.socket() for _ in range(3)]
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
-        with closing(connect(Endpoint(url, connect_s=0.1))) as backend:
+        with closing(connect(Endpoint(f"http://127.0.0.1:{full.getsockname()[1]}", connect_s=connect_s))) as backend:
             started = perf_counter()
-            with pytest.raises(BackendTimeout):
+            with pytest.raises(BackendTimeout, match=words):
                 await asked(backend, PROMPT, LIMITS)
-            assert perf_counter() - started < LIMITS.max_time_s + GRACE_S
+            assert perf_counter() - started < min(connect_s, LIMITS.max_time_s) + GRACE_S
         for filler in fillers:
             filler.close()
+
+
+async def test_whatever_byte_a_server_stalls_at_the_request_is_answered_in_time():
+    whole = [part async for part in GOOD(Request("POST", "/", {}, b""))]
+    data = b"".join(whole)
+
+    async def stalls(request: Request) -> AsyncIterator[bytes]:
+        yield data[: int(request.json["input_prefix"])]
+        await asyncio.sleep(3600)
+
+    limits = Limits(8, 0.6)
+    async with FakeServer(stalls) as server:
+        with closing(connect(Endpoint(server.url))) as backend:
+            started = perf_counter()
+            answers = await asyncio.gather(
+                *(asked(backend, FimPrompt(str(k), "\n"), limits) for k in range(0, len(data), 11)),
+                return_exceptions=True,
+            )
+            assert perf_counter() - started < limits.max_time_s + limits.hard_max_time_s + 2 * GRACE_S
+            assert await server.all_left()
+    texts = [answer for answer in answers if isinstance(answer, str)]
+    assert set(texts) == {"a + ", GOOD_TEXT}
+    assert all(isinstance(answer, BackendTimeout) for answer in answers[: -len(texts)])
 
 
 @pytest.mark.parametrize("code", [kind.code for kind in BackendError.__subclasses__()])
@@ -119,6 +148,22 @@ async def test_a_pause_that_fits_is_kept_and_one_that_does_not_is_passed_on():
             with pytest.raises(BackendBusy) as caught:
                 await asked(backend, PROMPT, Limits(8, 5))
     assert caught.value.wait_s == 30
+
+
+async def test_a_pause_may_be_told_as_a_date():
+    until = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True)
+    async with FakeServer(error(429, Retry_After=until)) as server:
+        with closing(connect(Endpoint(server.url))) as backend, pytest.raises(BackendBusy) as caught:
+            await asked(backend, PROMPT, LIMITS)
+    assert 28 < caught.value.wait_s <= 30
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", "Fri, 99 Zzz 2026"])
+async def test_a_pause_that_is_no_time_is_the_usual_one(header):
+    async with FakeServer(error(429, Retry_After=header)) as server:
+        with closing(connect(Endpoint(server.url))) as backend, pytest.raises(BackendBusy) as caught:
+            await asked(backend, PROMPT, LIMITS)
+    assert caught.value.wait_s == BUSY_WAIT_S
 
 
 async def test_what_was_written_when_the_time_was_up_ends_with_an_empty_piece_that_tells_the_rules_the_time():

@@ -109,7 +109,7 @@ async def test_vllm_is_ready_and_says_how_probable_its_tokens_are(vllm, gpt_bigc
 async def test_transformers_serve_gets_sentinels_as_control_tokens_and_the_users_as_text(
     transformers_serve, gpt_bigcode, model_path
 ):
-    tokenizer, template = read_vocabulary(Endpoint("", vocabulary=model_path, order="psm"))
+    tokenizer, template = read_vocabulary(Endpoint("", vocabulary=model_path, order="spm2"))
     prompt = FimPrompt("x = '<fim_middle>'\nprint(", SUFFIX)
     with closing(connect(asked_by_text(transformers_serve, gpt_bigcode))) as backend:
         body = httpx.Response(200, content=backend.body(prompt, Limits(2, 20))).json()

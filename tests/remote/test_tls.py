@@ -87,6 +87,13 @@ async def test_a_proxy_passes_the_request_on():
     assert proxy.requests[0].path == "http://model.internal:8000/infill"
 
 
+async def test_a_proxy_may_have_a_certificate_of_an_own_authority(authority, ca_file):
+    async with FakeServer(GOOD, tls=serving(authority, "127.0.0.1")) as proxy:
+        endpoint = Endpoint("http://model.internal:8000", proxy=proxy.url, ca_file=ca_file)
+        with closing(connect(endpoint)) as backend:
+            assert await asked(backend, PROMPT, LIMITS) == GOOD_TEXT
+
+
 async def test_a_proxy_from_the_environment_is_used_except_for_this_machine(monkeypatch):
     async with FakeServer(GOOD) as proxy, FakeServer(GOOD) as here:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
