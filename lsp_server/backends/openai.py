@@ -13,7 +13,7 @@ from typing import Any
 
 from lsp_server.backends.dialect import Asked, Dialect, Said, error_text
 
-MAX_STOPS = 4  # OpenAI's own limit; some servers allow more
+MAX_STOPS = 4  # OpenAI's own limit, and vLLM's; some servers allow more
 
 
 def plain_body(asked: Asked) -> dict[str, Any]:
@@ -69,11 +69,11 @@ def _first_logprob(logprobs: Mapping[str, Any]) -> float | None:
 
 IDS = Dialect(
     name="openai", prompt="ids", path="/v1/completions", body=ids_body, read=read,
-    max_stops=MAX_STOPS, logprobs=True, health="/health", tested="real server",
+    max_stops=MAX_STOPS, logprobs=True, health="/health", cancels="yes", tested="real server",
 )  # fmt: skip
 TEXT = Dialect(
     name="openai", prompt="text", path="/v1/completions", body=plain_body, read=read,
-    max_stops=MAX_STOPS, health="/health", tested="real server",
+    max_stops=MAX_STOPS, health="/health", cancels="yes", tested="real server",
 )  # fmt: skip
 LLAMA_CPP_PYTHON = Dialect(
     name="llama_cpp.server",
@@ -82,6 +82,7 @@ LLAMA_CPP_PYTHON = Dialect(
     body=penalty_free_body,
     read=read,
     max_stops=MAX_STOPS,
+    cancels="yes",
     tested="real server",
 )
 SUFFIX = Dialect(

@@ -125,7 +125,7 @@ def vllm_gptq(gptq: Path) -> Iterator[str]:
 
 def _vllm_command(folder: Path, dtype: str) -> list[str]:
     python = _python_with("INFILL_VLLM_PYTHON", "vllm")
-    settings = ["--dtype", dtype, "--max-model-len", "512", "--max-num-seqs", "4", "--enforce-eager"]
+    settings = ["--dtype", dtype, "--max-model-len", "1024", "--max-num-seqs", "4", "--enforce-eager"]
     # The command `vllm` asks for a package of that name, and builds for CPUs have another.
     return [python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), *settings]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lsp_server.backends.abilities import measure
 from lsp_server.backends.connect import connect, read_vocabulary
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.errors import BackendError
@@ -139,3 +140,29 @@ async def test_transformers_serve_says_when_it_does_not_know_the_model(transform
         pytest.raises(BackendError, match="HTTP"),
     ):
         await asked(backend, limits=LIMITS)
+
+
+async def can_do(endpoint: Endpoint) -> dict[str, str]:
+    with closing(connect(endpoint)) as backend:
+        return {ability.name: ability.finding for ability in await measure(backend)}
+
+
+async def test_what_vllm_can_do_is_what_the_table_says(vllm, gpt_bigcode, model_path):
+    assert await can_do(asked_by_ids(vllm, gpt_bigcode, model_path)) == {
+        "token ids": "taken",
+        "logprobs": "sent along",
+        "stops": "honoured, 4 at a time",
+        "cancel": "stops when the connection is closed (/metrics says so)",
+    }
+
+
+async def test_what_transformers_serve_can_do_is_what_the_table_says(transformers_serve, gpt_bigcode):
+    found = await can_do(asked_by_text(transformers_serve, gpt_bigcode))
+    assert (found["logprobs"], found["stops"]) == ("none", "honoured, 64 at a time")
+    assert found["cancel"].startswith("stops when the connection is closed")
+
+
+async def test_what_llama_cpp_server_can_do_is_what_the_table_says(llama_cpp_server):
+    found = await can_do(Endpoint(llama_cpp_server, dialect="llama_cpp.server", family="starcoder", order="spm2"))
+    assert (found["logprobs"], found["stops"]) == ("none", "honoured, 64 at a time")
+    assert found["cancel"].startswith("stops when the connection is closed")
