@@ -95,3 +95,20 @@ def test_a_line_that_ends_at_once_is_nothing_to_add():
     asked = snapshot("x = compute(1)┃\n\n")
     answer = asyncio.run(complete(engine, asked, Syntax("python").parse(asked.text), None))
     assert answer.completion is None and answer.trace.reason is Reason.NOTHING_TO_ADD
+
+
+@pytest.mark.parametrize(
+    ("document", "suffix"),
+    [
+        ("x = f(┃)\ny\n", "\ny\n"),
+        ("x = f([{'┃'}])  \ny\n", "\ny\n"),
+        ("x = f(┃)", ""),
+        ("x = f(┃).y\n", ").y\n"),
+        ("x = f(┃, 1)\n", ", 1)\n"),
+    ],
+)
+def test_closers_that_an_editor_added_are_not_shown_to_the_model(document, suffix):
+    engine = scripted_engine("1")
+    asked = replace(snapshot(document), invoked=True)
+    asyncio.run(complete(engine, asked, None, None))
+    assert engine.backend.prompts[0].suffix == suffix
