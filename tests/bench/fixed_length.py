@@ -13,7 +13,9 @@ from lsp_server.values import Reason
 
 
 def at_the_limit(written: Written) -> Stop | None:
-    return Stop(Reason.TOKEN_LIMIT, len(written.text)) if written.n_tokens >= written.limits.max_tokens else None
+    if written.n_tokens >= written.limits.max_tokens:
+        return Stop(Reason.TOKEN_LIMIT, len(written.text))
+    return Stop(Reason.TIME_LIMIT, len(written.text)) if written.elapsed_s >= written.limits.hard_max_time_s else None
 
 
 if __name__ == "__main__":

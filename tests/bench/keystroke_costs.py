@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.bench.desk import OWN_CASES, Desk, load_cases
 from tests.bench.keystrokes import ACCEPT, BELOW, DELETE, JUMP, OPEN, SWITCH, TYPE
-from tests.bench.replay import MODEL, REFUSED, TAKEN_BACK, Replay, Request
+from tests.bench.replay import MODEL, REFUSED, TAKEN_BACK, Keyboard, Request, replay
 from tests.bench.serving import add_model_options, load, memory_mb, model_file, running
 from tests.wire import Server
 
@@ -58,8 +58,8 @@ def main(description: str | None) -> int:
 def typed(server: Server, options: argparse.Namespace, number: int) -> list[Request]:
     """What the author of the server with this number asked for."""
     desk = Desk(load_cases(options.cases), options.seed + number)
-    replay = Replay(server, desk, speed=options.speed, waits=options.waits)
-    return list(islice(replay.requests(), options.requests))
+    keyboard = Keyboard(server, speed=options.speed, waits=options.waits)
+    return list(islice(replay(keyboard, desk), options.requests))
 
 
 def summary(requests: Sequence[Request]) -> dict[str, Any]:

@@ -55,31 +55,36 @@ class Request:
         return {**asdict(self), "n_wasted": self.n_wasted}
 
 
-class Replay:
-    """`speed` divides the author's pauses. An author who `waits` goes on only when the answer is there."""
+def replay(keyboard: Keyboard, desk: Desk) -> Iterator[Request]:
+    """What the author at the desk asks for, without end."""
+    shown: Change | None = None
+    while True:
+        tab, stroke = desk.next(shown)
+        shown = None
+        if stroke is None:
+            keyboard.close(tab)
+        else:
+            request, shown = keyboard.make(tab, stroke)
+            yield request
 
-    def __init__(self, editor: Editor, desk: Desk, *, speed: float = 1.0, waits: bool = False) -> None:
+
+class Keyboard:
+    """Sends strokes. `speed` divides the author's pauses; an author who `waits` goes on when the answer is there."""
+
+    def __init__(self, editor: Editor, *, speed: float = 1.0, waits: bool = False) -> None:
+        self.trace: dict[str, Any] = {}  # of the last stroke that was answered
         self._editor = editor
-        self._desk = desk
         self._speed = speed
         self._waits = waits
         self._texts: dict[str, str] = {}  # by URI: as the server knows them
         self._asked: int | None = None  # the request that is not answered yet
         self._n_computed = 0  # by the engine so far
 
-    def requests(self) -> Iterator[Request]:
-        """Without end."""
-        shown: Change | None = None
-        while True:
-            tab, stroke = self._desk.next(shown)
-            shown = None
-            if stroke is None:
-                self._editor.notify("textDocument/didClose", {"textDocument": {"uri": tab.uri}})
-                continue
-            request, shown = self._make(tab, stroke)
-            yield request
+    def close(self, tab: Tab) -> None:
+        self._editor.notify("textDocument/didClose", {"textDocument": {"uri": tab.uri}})
 
-    def _make(self, tab: Tab, stroke: Stroke) -> tuple[Request, Change | None]:
+    def make(self, tab: Tab, stroke: Stroke) -> tuple[Request, Change | None]:
+        """What came of a stroke by the time of the next, and the suggestion then in sight."""
         self._editor.received.clear()
         started = time.perf_counter()
         self._take_back()
@@ -97,6 +102,7 @@ class Replay:
             return Request(stroke.kind, tab.author.language, TAKEN_BACK, n_computed=n_computed), None
         self._asked = None
         assert trace and "result" in answer, answer
+        self.trace = trace
         items = answer["result"]["items"]
         return _request(tab, stroke, trace, bool(items), n_computed, answer_ms), _change(text, items)
 

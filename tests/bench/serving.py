@@ -22,6 +22,7 @@ from tests.wire import Server
 ROOT = Path(__file__).parents[2]
 DIMENSIONS = {"1b": STARCODERBASE_1B, "small": SMALL}
 N_RANDOM_TOKENS = 16  # that random weights write
+NO_TIME_LIMIT_MS = 600_000
 READY_S = 300.0
 
 
@@ -43,7 +44,7 @@ def model_file(options: argparse.Namespace) -> Path:
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """Those given on the command line, as JSON or as plain text, by their dotted keys."""
-    settings: dict[str, Any] = {"suggest.maxTokens": N_RANDOM_TOKENS} if options.dimensions else {}
+    settings: dict[str, Any] = {}
     for pair in options.set:
         key, _, value = pair.partition("=")
         try:
@@ -54,10 +55,15 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def running(options: argparse.Namespace, settings: Mapping[str, Any] | None = None) -> Iterator[Server]:
-    """A server with its model loaded, which finds nobody's settings and leaves no log."""
-    program = "tests.bench.fixed_length" if options.dimensions else "lsp_server"
-    given = {"model.path": str(model_file(options)), "log.file": "-", **settings_of(options), **(settings or {})}
+def running(options: argparse.Namespace, n_tokens: int | None = None, **settings: Any) -> Iterator[Server]:
+    """A server with its model loaded, which finds nobody's settings and leaves no log.
+
+    With `n_tokens` every answer has so many; random weights always write `N_RANDOM_TOKENS`.
+    """
+    n_tokens = n_tokens or (N_RANDOM_TOKENS if options.dimensions else None)
+    program = "tests.bench.fixed_length" if n_tokens else "lsp_server"
+    length = {"suggest.maxTokens": n_tokens, "suggest.maxTimeMs": NO_TIME_LIMIT_MS} if n_tokens else {}
+    given = {"model.path": str(model_file(options)), "log.file": "-", **length, **settings_of(options), **settings}
     with TemporaryDirectory() as home:
         env = {"XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "PYTHONPATH": str(ROOT)}
         server = Server("--log-level=error", env=env, command=(sys.executable, "-m", program))
