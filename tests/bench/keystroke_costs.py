@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 
 from tests.bench.desk import OWN_CASES, Desk, load_cases
-from tests.bench.keystrokes import ACCEPT, BELOW, DELETE, JUMP, OPEN, SWITCH, TYPE
+from tests.bench.keystrokes import ACCEPT, AFTER_A_LOOK, BELOW, DELETE, JUMP, OPEN, SWITCH, TYPE
 from tests.bench.replay import MODEL, REFUSED, TAKEN_BACK, Keyboard, Request, replay
 from tests.bench.serving import add_model_options, load, memory_mb, model_file, running
 from tests.wire import Server
 
-KINDS = {TYPE: "typing on", DELETE: "deleting", JUMP: "jump", BELOW: "edit below", ACCEPT: "accept",
-         SWITCH: "switch", OPEN: "open"}  # fmt: skip
+KINDS = {TYPE: "typing on", DELETE: "deleting", ACCEPT: "accept", BELOW: "edit below"} | {
+    kind + how: kind + how for kind in (JUMP, SWITCH, OPEN) for how in ("", AFTER_A_LOOK)
+}
 HEADER = (
-    f"{'':<11}{'requests':>9}{'model':>7}{'cache':>7}{'refused':>9}{'taken back':>12} │{'prompt':>7}"
+    f"{'':<20}{'requests':>9}{'model':>7}{'cache':>7}{'refused':>9}{'taken back':>12} │{'prompt':>7}"
     f"{'evaluated':>11}{'mean %':>8} │{'to suggestion p50':>19}{'p95':>8}{'p99':>8} ms │{'wasted':>8}"
 )
 
@@ -110,7 +111,7 @@ def print_table(requests: Sequence[Request]) -> None:
         cached = sum(of["answered"].values()) - by_model
         share = None if of["evaluated_share"] is None else 100 * of["evaluated_share"]
         print(
-            f"{KINDS.get(kind, kind):<11}{of['requests']:>9}{by_model:>7}{cached:>7}{of['refused']:>9}"
+            f"{KINDS.get(kind, kind):<20}{of['requests']:>9}{by_model:>7}{cached:>7}{of['refused']:>9}"
             f"{of['taken_back']:>12} │{number(of['prompt_tokens'], 7, 0)}{number(of['evaluated_tokens'], 11, 0)}"
             f"{number(share, 8, 1)} │{number(of['p50_ms'], 19, 1)}{number(of['p95_ms'], 8, 1)}"
             f"{number(of['p99_ms'], 8, 1)}    │{of['wasted_tokens']:>8}"

@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from typing import Any
 
 OPEN, TYPE, DELETE, JUMP, BELOW, ACCEPT, SWITCH = "open", "type", "delete", "jump", "below", "accept", "switch"
+AFTER_A_LOOK = ", after a look"  # where the author looked around before asking
 
 KEY_S = (0.1, 0.4)  # between the keys of a burst
 BURST_KEYS = (4, 16)
 THOUGHT_S = (0.6, 2.5)  # between bursts
 LOOK_S = (0.5, 2.0)
+LOOKS_FIRST = 0.5  # of the times that the cursor comes to another place
 # Before each key that is right, what may come in between, and how often it does.
 SLIPS, WORDS_TAKEN_BACK, JUMPS, CHANGES_BELOW = 0.03, 0.015, 0.012, 0.02
 NOTICED_IN_A_BURST = 0.3  # of the suggestions; in a pause it is all of them
@@ -52,6 +54,7 @@ class Stroke:
     cursor: int  # behind the change
     pause_s: float
     change: Change | None = None
+    look_s: float = 0.0  # at the place, before anything is asked
 
 
 class Author:
@@ -82,7 +85,7 @@ class Author:
 
     def begins(self, kind: str) -> Stroke:
         """Opens the file, or returns to it."""
-        return Stroke(kind, self.cursor, self._pause_s(LOOK_S))
+        return self._arrives(kind, self.cursor)
 
     def next(self, shown: Change | None) -> Stroke | None:
         """What the author does next, with this suggestion in sight; None where everything is written."""
@@ -169,7 +172,7 @@ class Author:
 
     def _looks_around(self) -> Iterator[Callable[[], Stroke]]:
         yield from [self._look_elsewhere] * self._dice.choice((1, 1, 2))
-        yield lambda: Stroke(JUMP, self.cursor, self._pause_s(LOOK_S))
+        yield lambda: self._arrives(JUMP, self.cursor)
 
     def _look_elsewhere(self) -> Stroke:
         """At the end of a line: one close by, or any."""
@@ -177,7 +180,12 @@ class Author:
         here = next(n for n, end in enumerate(ends) if end >= self.cursor)
         is_close = self._dice.random() < 0.5
         first, last = (max(0, here - 15), min(len(ends), here + 16)) if is_close else (0, len(ends))
-        return Stroke(JUMP, ends[self._dice.randrange(first, last)], self._pause_s(LOOK_S))
+        return self._arrives(JUMP, ends[self._dice.randrange(first, last)])
+
+    def _arrives(self, kind: str, place: int) -> Stroke:
+        if self._dice.random() < LOOKS_FIRST:
+            return Stroke(kind + AFTER_A_LOOK, place, self._pause_s(LOOK_S), look_s=self._dice.uniform(*LOOK_S))
+        return Stroke(kind, place, self._pause_s(LOOK_S))
 
     def _change_below(self) -> Stroke:
         """One of the next lines is doubled, or moved down, or loses its last character."""

@@ -86,6 +86,8 @@ class Keyboard:
     def make(self, tab: Tab, stroke: Stroke) -> tuple[Request, Change | None]:
         """What came of a stroke by the time of the next, and the suggestion then in sight."""
         self._editor.received.clear()
+        if stroke.look_s:
+            self._arrive(tab, stroke)
         started = time.perf_counter()
         self._take_back()
         self._send(tab, stroke)
@@ -105,6 +107,14 @@ class Keyboard:
         self.trace = trace
         items = answer["result"]["items"]
         return _request(tab, stroke, trace, bool(items), n_computed, answer_ms), _change(text, items)
+
+    def _arrive(self, tab: Tab, stroke: Stroke) -> None:
+        """The cursor moves, as clients say that can; looking takes as long as it does, at whatever speed."""
+        self._take_back()
+        self._send(tab, stroke)
+        place = as_position(self._texts[tab.uri], stroke.cursor)
+        self._editor.notify("infill/didMoveCursor", {"textDocument": {"uri": tab.uri}, "position": place})
+        time.sleep(stroke.look_s)
 
     def _take_back(self) -> None:
         if self._asked is not None:

@@ -9,7 +9,8 @@
     python tests/bench/typing.py --plot OUT.png                   a picture (pip install 'infill-ls[bench]')
 
 How an author types, and what a case is: tests/bench/keystrokes.py. What a request does: tests/bench/replay.py. By the
-kind of the stroke (`open` and `switch` are the first request in a file, and the first after coming back to it):
+kind of the stroke (`open` and `switch` are the first request in a file, and the first after coming back to it; "after a
+look": the client said where the cursor is some time before it asked):
 
     requests       and of these: answered by the model, from the cache (typed through, prefetched, or as it was before),
                    refused (nothing is suggested at such a place), taken back at the next stroke
