@@ -12,7 +12,7 @@ from lsp_server.inference.base import Inference, Savable
 MIN_FRESH = 2
 WORTH_KEEPING = 128  # tokens: to evaluate fewer again costs less than to look after them
 MAX_KEPT_BYTES = 256_000_000
-MAX_KEPT = 8
+MAX_KEPT = 4  # the last few documents, and places in them
 
 
 @dataclass(frozen=True, slots=True)
