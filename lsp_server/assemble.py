@@ -15,6 +15,7 @@ from lsp_server.context.window import WindowBudget
 from lsp_server.errors import SettingsError
 from lsp_server.fim import FimTemplate, recognise, stated_sentinels
 from lsp_server.inference import open_model
+from lsp_server.inference.mixing import Mixing
 from lsp_server.models.files import CTRANSFORMERS, ModelFile, engine_of, read_model
 from lsp_server.models.notes import ModelNotes, notes_beside
 from lsp_server.models.packaged import packaged_model
@@ -134,7 +135,7 @@ def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> E
         n_window_tokens=n_window,
         notes=tokenizer.notes,
     )
-    backend = LocalBackend(model, tokenizer, template)
+    backend = LocalBackend(model, tokenizer, template, mixing=_mixing(settings, notes))
     budget = WindowBudget(n_prompt - template.n_overhead)
     engine = Engine(
         backend,
@@ -151,6 +152,11 @@ def _local_engine(settings: Settings, on_progress: Callable[[float], None]) -> E
 def _engine(settings: Settings, file: ModelFile) -> str:
     """Legacy files have one engine; which of those for GGUF is best here, the engines know."""
     return CTRANSFORMERS if engine_of(file) == CTRANSFORMERS else settings.model.engine
+
+
+def _mixing(settings: Settings, notes: ModelNotes) -> Mixing | None:
+    wanted = notes.mixing if settings.model.mixing == "auto" else settings.model.mixing == "on"
+    return Mixing() if wanted else None
 
 
 def _template(settings: Settings, file: ModelFile, notes: ModelNotes, tokenizer: Tokenizer) -> FimTemplate:

@@ -14,7 +14,7 @@ from lsp_server.backends.pace import Haste, Paced
 from lsp_server.context import gather
 from lsp_server.context.window import WindowBudget
 from lsp_server.privacy import is_excluded
-from lsp_server.prompt import fit
+from lsp_server.prompt import fit, open_files
 from lsp_server.stopping.written import Written
 from lsp_server.syntax import Seam, Tree
 from lsp_server.trace import Trace
@@ -107,7 +107,7 @@ async def complete(
             trace.plan, engine = plan, _planned(engine, plan)
             if plan.n_window:
                 trace.context = context = _gather(engine, snapshot, tree, haste.small_window)
-        trace.prompt = prompt = fit(context.window)
+        trace.prompt = prompt = fit(context.window, open_files(snapshot))
     with trace.stage("generation"):
         seam = Seam(tree, snapshot.text, snapshot.offset) if tree else None
         trace.generation = generation = await _generate(engine, prompt, context, seam, trace)
@@ -125,7 +125,8 @@ async def evaluate_window(engine: Engine, snapshot: Snapshot, tree: Tree | None,
     """Have the model evaluate what it would see at the snapshot's cursor, and write nothing. Raises EngineError."""
     context = _gather(engine, snapshot, tree, previous)
     if context.shape is not Shape.NOTHING:
-        async with aclosing(engine.backend.stream(fit(context.window), engine.limits)) as events:
+        prompt = fit(context.window, open_files(snapshot))
+        async with aclosing(engine.backend.stream(prompt, engine.limits)) as events:
             await anext(events, None)
     return context.window
 

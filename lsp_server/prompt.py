@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.values import FimPrompt, Window
+from lsp_server.text import with_plain_line_ends
+from lsp_server.values import FimPrompt, OpenFiles, Snapshot, Window
+
+# Of the open files, in characters. A long document is cut in steps, so that most keys leave the cut where it is.
+MAX_ABOVE, MAX_BELOW, MAX_OTHERS = 120_000, 60_000, 60_000
+STEP = 20_000
 
 # Nothing but closers right of the cursor: editors put them there the moment the bracket is opened.
 AUTO_CLOSED = re.compile(r"\A[)\]}\"'`]+[ \t]*(?=\n|\Z)")
 
 
-def fit(window: Window) -> FimPrompt:
+def fit(window: Window, files: OpenFiles | None = None) -> FimPrompt:
     """Heal the seam at the cursor and hand the segments over; the window is within the budget already.
 
     In byte-pair vocabularies a space belongs to the word behind it (" return" is one token), so a prompt that ends in a
@@ -23,5 +28,18 @@ def fit(window: Window) -> FimPrompt:
     """
     suffix = AUTO_CLOSED.sub("", window.suffix)
     if window.prefix.endswith(" "):
-        return FimPrompt(window.prefix[:-1], suffix, owed=" ")
-    return FimPrompt(window.prefix, suffix)
+        return FimPrompt(window.prefix[:-1], suffix, owed=" ", files=files)
+    return FimPrompt(window.prefix, suffix, files=files)
+
+
+def open_files(snapshot: Snapshot) -> OpenFiles:
+    """The text around the cursor, far beyond the window, and the beginnings of the other open documents."""
+    text, offset = snapshot.text, snapshot.offset
+    start = max(0, (offset - MAX_ABOVE) // STEP * STEP)
+    n_behind = max(0, (len(text) - offset - MAX_BELOW) // STEP * STEP)
+    others, room = [], MAX_OTHERS
+    for other in snapshot.others:
+        others.append(with_plain_line_ends(other[:room]))
+        room -= len(others[-1])
+    above, below = text[start:offset], text[offset : len(text) - n_behind]
+    return OpenFiles(with_plain_line_ends(above), with_plain_line_ends(below), tuple(filter(None, others)))

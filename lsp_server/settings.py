@@ -55,6 +55,12 @@ class ModelSettings:
         " platforms where llama.cpp's C API is missing.",
         user_only=True,
     )
+    mixing: Literal["auto", "on", "off"] = option(
+        "auto",
+        "Let what you have open in the editor have a say in each token. auto: where that was measured to help, as with"
+        " the model in the package.",
+        user_only=True,
+    )
     threads: int = option(0, "Threads that compute. 0: one less than there are cores.", user_only=True, within=(0, 256))
 
 

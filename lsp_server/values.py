@@ -78,6 +78,7 @@ class Snapshot:
     text: str
     offset: int         # the cursor
     invoked: bool       # asked for by hand, so nothing is refused
+    others: tuple[str, ...] = field(default=(), repr=False)  # the texts of other open documents that may be looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,22 @@ class CodeContext:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFiles:
+    """What the user has open, beyond the window: for looking up how the code here is written. Line ends are "\n"."""
+
+    above: str            # the document left of the cursor
+    below: str            # and right of it
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FimPrompt:
     """A fill-in-the-middle prompt in segments; each backend renders it in its own way."""
 
     prefix: str
     suffix: str
     owed: str = ""        # taken back from the end of the prefix: the first new tokens must begin with it
+    files: OpenFiles | None = field(default=None, repr=False)  # never part of the prompt itself
 
 
 @dataclass(frozen=True, slots=True)

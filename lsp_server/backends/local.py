@@ -7,16 +7,20 @@ import codecs
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event as Flag
 from time import perf_counter
 from typing import TypeVar
 
 from lsp_server.backends.encoding import PromptEncoder
+from lsp_server.backends.own_code import OwnCode
 from lsp_server.backends.pace import Pace
 from lsp_server.backends.sequence import EvaluatedSequence
 from lsp_server.errors import EngineError, ModelReplaced
 from lsp_server.fim import FimTemplate
-from lsp_server.inference.base import Aborted, Inference
+from lsp_server.inference.base import Aborted, Inference, Logits
+from lsp_server.inference.mixing import Mixing
+from lsp_server.inference.ngram import Followers
 from lsp_server.inference.sampling import best
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import Event, FimPrompt, Limits, Piece, PromptEvaluated
@@ -28,16 +32,30 @@ T = TypeVar("T")
 
 
 class LocalBackend:
-    """Greedy decoding, one stream at a time; what the last prompt and this one begin with is not evaluated again."""
+    """Greedy decoding, one stream at a time; what the last prompt and this one begin with is not evaluated again.
 
-    def __init__(self, model: Inference, tokenizer: Tokenizer, template: FimTemplate, *, heals: bool = True) -> None:
+    With `mixing`, what the user has open has a say in each token.
+    """
+
+    def __init__(
+        self,
+        model: Inference,
+        tokenizer: Tokenizer,
+        template: FimTemplate,
+        *,
+        heals: bool = True,
+        mixing: Mixing | None = None,
+    ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self.encoder = PromptEncoder(tokenizer, template, heals=heals)
+        self._mixing = mixing
+        self._own_code = OwnCode(tokenizer)
         self._sequence = EvaluatedSequence(model)  # touched on the worker only, as the encoder
         self.pace = Pace()
         self._banned = sorted(tokenizer.control_ids - tokenizer.end_ids)
         self._ends = tokenizer.end_ids | template.end_ids
+        self._sorted_ends = sorted(self._ends)
         self._turn = asyncio.Lock()
         self._is_closed = False
         tokenizer.beginning_with(" ")  # builds its table now, not at the first keystroke that needs it
@@ -85,6 +103,8 @@ class LocalBackend:
 
     def _evaluate_prompt(self, prompt: FimPrompt, writing: _Writing) -> PromptEvaluated:
         ids, writing.owed = self.encoder.encode(prompt)
+        if self._mixing and prompt.files:
+            writing.followers = self._own_code.followers(prompt.files, writing.owed)
         start = perf_counter()
         n_reused = self._sequence.go_back_to(ids)
         self._evaluate(ids[n_reused:], writing)
@@ -100,12 +120,15 @@ class LocalBackend:
                 return None
             self._evaluate([writing.chosen], writing)
         allowed = self._healing(writing.owed) if writing.owed else None
-        token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned)
+        change = partial(self._mix, writing.followers) if writing.followers else None
+        token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned, change=change)
         if writing.chosen is not None:
             self.pace.wrote(_ms_since(start))
         if token in self._ends:
             return None
         writing.chosen = token
+        if writing.followers:
+            writing.followers.append(token)
         return Piece(writing.take(self._tokenizer.piece(token)), probability, _ms_since(start))
 
     def _measure(self) -> None:
@@ -118,6 +141,10 @@ class LocalBackend:
             self.pace.evaluated(len(some), ms)
             if len(some) == 1:
                 self.pace.wrote(ms)
+
+    def _mix(self, followers: Followers, logits: Logits) -> None:
+        assert self._mixing
+        self._mixing.into(logits, followers, self._sorted_ends)
 
     def _healing(self, owed: bytes) -> Sequence[int] | None:
         return (*self._tokenizer.beginning_with(owed), *self._tokenizer.ids_that_begin(owed)) or None
@@ -132,6 +159,7 @@ class _Writing:
 
     owed: bytes = b""  # still to be brought back by the next tokens
     chosen: int | None = None  # picked, and evaluated only when one more is asked for
+    followers: Followers | None = None  # of the text so far, in what the user has open
     given_up: Flag = field(default_factory=Flag)
     decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,19 +10,26 @@ from lsp_server.inference.base import Logits
 
 
 def best(
-    logits: Logits, *, allowed: Sequence[int] | None = None, banned: Sequence[int] | None = None
+    logits: Logits,
+    *,
+    allowed: Sequence[int] | None = None,
+    banned: Sequence[int] | None = None,
+    change: Callable[[Logits], None] | None = None,
 ) -> tuple[int, float]:
     """The most probable token that is allowed and not banned (of equals the lowest id), and its probability.
 
-    `logits`: (n_vocab,), left as they are. `allowed`: ids, None for all. The probability is that among the tokens which
-    remain. Where the engine knows the logits of none of them (they are -inf), it is the lowest id, with probability 0.
-    Raises ValueError when no token remains.
+    `logits`: (n_vocab,), left as they are. `allowed`: ids, None for all. `change` is given a copy in which the others
+    are -inf, and may change it. The probability is that among the tokens which remain. Where the engine knows the
+    logits of none of them (they are -inf), it is the lowest id, with probability 0. Raises ValueError when no token
+    remains.
     """
     masked = _masked(logits, allowed, banned)  # (n_vocab,)
+    if masked.max() == -np.inf:
+        return _lowest(len(logits), allowed, banned), 0.0
+    if change:
+        change(masked)
     token = int(masked.argmax())
     top = masked[token]
-    if top == -np.inf:
-        return _lowest(len(logits), allowed, banned), 0.0
     # Less the largest, so that exp cannot overflow; in place, since the vocabulary may be large.
     np.subtract(masked, top, out=masked)
     np.exp(masked, out=masked)

@@ -17,6 +17,7 @@ class ModelNotes:
     )
     family: str = ""  # as in fim.py
     order: str = ""
+    mixing: bool = False  # True: it was measured that mixing it with what the user has open helps
     ends_by_itself: bool = True  # False: it hardly ever says that it is done, so a line begun is all it may write
 
 

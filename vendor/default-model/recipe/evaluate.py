@@ -76,7 +76,7 @@ def main() -> int:
         engine = replace(engine, backend=WithoutSuffix(engine.backend))
     outcomes = asyncio.run(_run(engine, cases, options.raw))
     engine.backend.close()
-    other = OtherCode(_texts(options.code)) if options.code else None
+    other = OtherCode(texts_of(options.code)) if options.code else None
     columns = {engine.model.name: outcomes, "copying": [copied(case, other, options.raw) for case in cases]}
     report(columns, cases)
     if options.answers:
@@ -209,7 +209,7 @@ def write_answers(path: Path, columns: dict[str, list[Outcome]], cases: Sequence
             file.write(json.dumps({"id": case["id"], "kind": case["kind"], "wanted": case["middle"], **said}) + "\n")
 
 
-def _texts(path: Path) -> list[str]:
+def texts_of(path: Path) -> list[str]:
     texts, n_chars = [row["text"] for row in read_cases(path) if row["split"] == "train"], 0
     random.Random(0).shuffle(texts)
     for i, text in enumerate(texts):
