@@ -58,6 +58,8 @@ class Answers:
 
 
 def _seen_from(given: Given, snapshot: Snapshot) -> Given | None:
+    if given.snapshot.others != snapshot.others:
+        return None
     if given.snapshot.offset == snapshot.offset and given.snapshot.text == snapshot.text:
         return given
     rest = given.completion and _rest(given.snapshot, given.completion, snapshot)

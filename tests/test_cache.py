@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lsp_server.cache import Answers, Given
@@ -44,6 +46,14 @@ def test_typing_what_a_suggestion_says_leaves_the_rest_of_it(typed):
 def test_typing_something_else_or_all_of_it_asks_the_model(typed):
     shown = answers("def mean(items):\n    ┃\n", "return total / len(items)")
     assert served(shown, f"def mean(items):\n    {typed}┃\n") is None
+
+
+def test_an_edit_in_another_open_document_asks_the_model():
+    shown = snapshot("x = ┃\n")
+    remembered = Answers()
+    remembered.remember(Given(replace(shown, others=("y = 1\n",)), MODEL, Completion("compute(1)", shown.offset)))
+    assert remembered.find(replace(shown, others=("y = 1\n",)), MODEL)
+    assert remembered.find(replace(shown, others=("y = 2\n",)), MODEL) is None
 
 
 def test_deleting_brings_back_what_was_typed_through():

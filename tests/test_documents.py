@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
+from lsprotocol import types
 
+from lsp_server.privacy import NEVER_SENT
+from lsp_server.server.documents import MAX_OTHERS, Documents
 from tests.wire import CURSOR, URI, Connection
 
 QUICK = {"suggest": {"maxTokens": 1}}
@@ -157,6 +160,45 @@ class TestDocuments:
         at = editor.open(drawn, language_id=language_id)
         assert isinstance(editor.inline(at), list)
         assert editor.trace()["reason"]["code"]
+
+
+class TestOthers:
+    """Which of the documents that are open may be looked at while one of them is edited."""
+
+    async def test_those_in_the_same_language_the_same_folder_first(self):
+        opened = open_all({"shop/far/a.py": "python", "shop/c.py": "python", "shop/b.py": "python", "shop/d.js": "js"})
+        assert others(opened, "shop/b.py") == ["shop/c.py", "shop/far/a.py"]
+
+    async def test_no_more_than_a_few(self):
+        opened = open_all({f"{number}.py": "python" for number in range(20)})
+        assert len(others(opened, "0.py")) == MAX_OTHERS
+
+    @pytest.mark.parametrize("path", [".env", "credentials.py", "secrets/keys.py", "vault/a.py"])
+    async def test_never_one_that_is_private(self, path):
+        opened = open_all({"a.py": "python", path: "python"}, private=(*NEVER_SENT, "vault/**"))
+        assert others(opened, "a.py") == []
+
+    async def test_none_whose_text_is_not_known_any_more_or_that_was_closed(self):
+        opened = open_all({"a.py": "python", "b.py": "python", "c.py": "python"})
+        opened.lose("file:///b.py")
+        opened.close("file:///c.py")
+        assert others(opened, "a.py") == []
+
+
+def open_all(languages: dict[str, str], private: tuple[str, ...] = NEVER_SENT) -> Documents:
+    """Documents whose texts are their paths."""
+    opened = Documents(lambda: private)
+    for path, language_id in languages.items():
+        opened.open(types.TextDocumentItem(uri=f"file:///{path}", language_id=language_id, version=1, text=path))
+    return opened
+
+
+def others(opened: Documents, path: str) -> list[str]:
+    document = opened.get(f"file:///{path}")
+    assert document
+    found = document.snapshot(0, invoked=False).others
+    opened.close_all()
+    return list(found)
 
 
 def place_offsets(text: str) -> list[int]:

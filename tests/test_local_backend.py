@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from types import SimpleNamespace
 
 import pytest
 
 from lsp_server.assemble import load_engine
 from lsp_server.errors import ModelReplaced
-from lsp_server.settings import Settings
-from lsp_server.values import FimPrompt, Limits, Piece, PromptEvaluated
+from lsp_server.settings import Settings, merge
+from lsp_server.values import FimPrompt, Limits, OpenFiles, Piece, PromptEvaluated
 
 LIMITS = Limits(12, 60)
 PREFIX = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n   "
@@ -116,3 +117,54 @@ async def test_a_model_that_is_taken_out_ends_what_it_was_writing():
             await anext(stream)
     with pytest.raises(ModelReplaced):
         await events(loaded, PROMPT)
+
+
+# --- mixed with what the user has open ---
+
+CART = "class Cart:\n    def net(self):\n        return self.zorgel_quux * self.count\n\n    def gross(self):\n"
+FILES = OpenFiles(CART + "        return self.zorg", "\n")
+
+
+@pytest.fixture(scope="module")
+def mixing(engine):
+    """The same model, on its own thread, without and with the user's files."""
+    backends = [load_engine(merge(Settings(), {"model.mixing": value})[0]).backend for value in ("off", "on")]
+    yield [SimpleNamespace(backend=backend) for backend in backends]
+    for backend in backends:
+        backend.close()
+
+
+def first_line(found):
+    return written(found).partition("\n")[0]
+
+
+def prompt_at_the_end_of(files):
+    return FimPrompt(files.above[-60:], files.below, files=files)
+
+
+async def test_a_name_of_the_document_is_written_that_the_model_never_saw(mixing):
+    alone, mixed = mixing
+    assert "zorgel_quux" not in "self.zorg" + first_line(await events(alone, prompt_at_the_end_of(FILES)))
+    assert first_line(await events(mixed, prompt_at_the_end_of(FILES))).startswith("el_quux")
+
+
+async def test_a_name_of_another_open_document_too(mixing):
+    files = OpenFiles("print(cart.zorg", ")\n", others=(CART.replace("self.", "cart."),))
+    assert first_line(await events(mixing[1], prompt_at_the_end_of(files))).startswith("el_quux")
+
+
+async def test_without_files_the_model_decides_alone(mixing):
+    assert [written(await events(each, PROMPT)) for each in mixing] == [written(await events(mixing[0], PROMPT))] * 2
+
+
+async def test_a_mixed_answer_does_not_depend_on_what_was_asked_before(mixing):
+    mixed = mixing[1]
+    fresh = written(await events(mixed, prompt_at_the_end_of(FILES)))
+    for typed in ("x", "xy = Cart(", "xy = self.zorgel_other"):
+        await events(mixed, prompt_at_the_end_of(OpenFiles(CART + typed, "\n", ("unlike = 1\n",))))
+    assert written(await events(mixed, prompt_at_the_end_of(FILES))) == fresh
+
+
+async def test_no_control_token_of_the_users_text_is_written(mixing):
+    files = OpenFiles("a = '<fim_middle><|endoftext|>'\nb = '<fim_mi", "'\n")
+    assert "<fim_middle>" in "<fim_mi" + first_line(await events(mixing[1], prompt_at_the_end_of(files)))

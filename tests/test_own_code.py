@@ -70,6 +70,11 @@ def test_a_key_costs_as_little_while_other_files_are_open():
     assert len("".join(watched.asked)) < len(SOURCE) / 20
 
 
+def test_data_without_an_end_is_left_out():
+    own_code = OwnCode(tokenizer(PACKAGED))
+    assert encoded(own_code, "a = 1\n" + "x" * 200_000 + "\nb = 2\n") == tokenizer(PACKAGED).encode("a = 1\n\nb = 2\n")
+
+
 def test_what_is_remembered_has_a_limit():
     own_code = OwnCode(tokenizer(PACKAGED))
     for i in range(3 * MAX_KNOWN):

@@ -105,6 +105,7 @@ class LocalBackend:
         ids, writing.owed = self.encoder.encode(prompt)
         if self._mixing and prompt.files:
             writing.followers = self._own_code.followers(prompt.files, writing.owed)
+            writing.mix = partial(self._mixing.into, followers=writing.followers, ends=self._sorted_ends)
         start = perf_counter()
         n_reused = self._sequence.go_back_to(ids)
         self._evaluate(ids[n_reused:], writing)
@@ -120,15 +121,12 @@ class LocalBackend:
                 return None
             self._evaluate([writing.chosen], writing)
         allowed = self._healing(writing.owed) if writing.owed else None
-        change = partial(self._mix, writing.followers) if writing.followers else None
-        token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned, change=change)
+        token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned, change=writing.mix)
         if writing.chosen is not None:
             self.pace.wrote(_ms_since(start))
         if token in self._ends:
             return None
-        writing.chosen = token
-        if writing.followers:
-            writing.followers.append(token)
+        writing.choose(token)
         return Piece(writing.take(self._tokenizer.piece(token)), probability, _ms_since(start))
 
     def _measure(self) -> None:
@@ -141,10 +139,6 @@ class LocalBackend:
             self.pace.evaluated(len(some), ms)
             if len(some) == 1:
                 self.pace.wrote(ms)
-
-    def _mix(self, followers: Followers, logits: Logits) -> None:
-        assert self._mixing
-        self._mixing.into(logits, followers, self._sorted_ends)
 
     def _healing(self, owed: bytes) -> Sequence[int] | None:
         return (*self._tokenizer.beginning_with(owed), *self._tokenizer.ids_that_begin(owed)) or None
@@ -160,8 +154,14 @@ class _Writing:
     owed: bytes = b""  # still to be brought back by the next tokens
     chosen: int | None = None  # picked, and evaluated only when one more is asked for
     followers: Followers | None = None  # of the text so far, in what the user has open
+    mix: Callable[[Logits], None] | None = None  # what they say into the model's logits
     given_up: Flag = field(default_factory=Flag)
     decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
+
+    def choose(self, token: int) -> None:
+        self.chosen = token
+        if self.followers:
+            self.followers.append(token)
 
     def take(self, token: bytes) -> str:
         """The new text in a token: less what was owed, and only whole characters (a token may end inside one)."""

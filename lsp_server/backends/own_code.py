@@ -13,6 +13,7 @@ from lsp_server.values import OpenFiles
 
 MAX_KNOWN = 12  # texts; the document at the cursor is two
 SEAM_CHARS = 2  # before a seam that it depends on, see SEAMS
+MAX_PART_CHARS = 6_000  # more without a seam is data, which says nothing of code and would be encoded at every key
 ALIKE_CHARS = 64  # at either end, that a text and what it was have in common
 
 
@@ -43,7 +44,7 @@ class OwnCode:
         return Followers(above[: len(above) - n_taken], below, others)
 
     def encode(self, text: str) -> PartedIds:
-        """The same ids as `Tokenizer.encode` gives."""
+        """The same ids as `Tokenizer.encode` gives, but for what is no code."""
         before = next((known for known in self._known if known.text == text), None) or self._likest(text)
         known = before if before.text == text else _Known(text, self._mended(before, text))
         self._known = [*(other for other in self._known if other is not known), known][-MAX_KNOWN:]
@@ -55,8 +56,11 @@ class OwnCode:
         last = before.parted.part_after(len(before.text) - n_tail + SEAM_CHARS)
         start = int(before.parted.chars[first])
         end = len(text) - len(before.text) + int(before.parted.chars[last])
-        parts = [(len(part), self._tokenizer.encode(part)) for part in _parts(text, start, end)]
+        parts = [(len(part), self._ids(part)) for part in _parts(text, start, end)]
         return before.parted.with_parts(first, last, parts)
+
+    def _ids(self, part: str) -> list[int]:
+        return self._tokenizer.encode(part) if len(part) <= MAX_PART_CHARS else []
 
     def _likest(self, text: str) -> _Known:
         """The last used that has half of the text at its ends, or nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from lsp_server.cache import Answers
+from lsp_server.privacy import NEVER_SENT, is_excluded
 from lsp_server.server.rhythm import Rhythm
 from lsp_server.syntax import Syntax, Tree
 from lsp_server.text import Document, Encoding
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 SETTLE_AFTER_S = 0.1
 SETTLE_AFTER_TIMES = 20
 
+MAX_OTHERS = 6  # documents that may be looked at while another is edited
 
 OnEdit: TypeAlias = Callable[[str, int, int, str], None]  # text[start:end] is about to give way to the new text
 
@@ -43,6 +46,7 @@ class OpenDocument:
         self.asked: Trace | None = None  # of the last one that got as far as a window for the model
         self.answers = Answers()
         self.edited_at: int | None = None  # where the last edit ended; None: the whole text was sent
+        self.others: Callable[[], tuple[str, ...]] = tuple  # texts of other documents that may be looked at
         self.on_edit: OnEdit = lambda text, start, end, new_text: None
         self._syntax = Syntax(item.language_id)
         self._settling: asyncio.TimerHandle | None = None
@@ -78,6 +82,7 @@ class OpenDocument:
             text=document.text,
             offset=offset,
             invoked=invoked,
+            others=self.others(),
         )
 
     def tree(self) -> Tree | None:
@@ -105,14 +110,16 @@ class OpenDocument:
 
 
 class Documents:
-    """What one editor has open, by URI."""
+    """What one editor has open, by URI. `private`: patterns of files that are used for nothing but themselves."""
 
-    def __init__(self) -> None:
+    def __init__(self, private: Callable[[], tuple[str, ...]] = lambda: NEVER_SENT) -> None:
         self._open: dict[str, OpenDocument] = {}
+        self._private = private
 
     def open(self, item: types.TextDocumentItem) -> OpenDocument:
         self.close(item.uri)
         self._open[item.uri] = document = OpenDocument(item)
+        document.others = partial(self._others, item.uri, item.language_id)
         return document
 
     def change(self, params: types.DidChangeTextDocumentParams, encoding: Encoding) -> None:
@@ -138,6 +145,22 @@ class Documents:
         """None where it is not open, or where its text is not known any more."""
         document = self._open.get(uri)
         return document if document and document.is_known else None
+
+    def _others(self, uri: str, language_id: str) -> tuple[str, ...]:
+        """The texts of the other documents in the same language, those in the same folder first."""
+        patterns, folder = self._private(), uri.rpartition("/")[0]
+        found = [
+            (other.rpartition("/")[0] != folder, other, document.document.text)
+            for other, document in self._open.items()
+            if other != uri and document.is_known and document.document.language_id == language_id
+            if not _is_private(document.path or other, patterns)
+        ]
+        return tuple(text for *_, text in sorted(found)[:MAX_OTHERS])
+
+
+@lru_cache(256)
+def _is_private(path: str, patterns: tuple[str, ...]) -> bool:
+    return is_excluded(path, patterns)
 
 
 def _path_of(uri: str) -> str:

@@ -13,6 +13,7 @@ from pygls.lsp.server import LanguageServer
 
 from lsp_server import __version__
 from lsp_server.pipeline import Engine, with_limits
+from lsp_server.privacy import NEVER_SENT
 from lsp_server.server.announcer import Announcer
 from lsp_server.server.clients import Client
 from lsp_server.server.configuration import Configuration, Sources, section_of
@@ -49,7 +50,7 @@ class Session(LanguageServer):
         self.model = model
         self._usage = usage
         self.configuration = Configuration(sources)
-        self.documents = Documents()
+        self.documents = Documents(lambda: (*NEVER_SENT, *self.settings.backend.neverSend))
         self.client = Client()
         self.switches = Switches()
         self.tracker = Tracker(self.documents, self._count)
