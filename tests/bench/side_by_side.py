@@ -32,8 +32,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from lsp_server.context import WindowBudget, gather
 from lsp_server.inference.llama_cpp import DEFAULT_N_BATCH
 from lsp_server.inference.opening import default_threads
+from lsp_server.models.files import read_model
+from lsp_server.syntax import Syntax
+from lsp_server.tokenization import Tokenizer
+from lsp_server.values import Snapshot, Window
 from tests.bench.desk import OWN_CASES, Desk, Tab, load_cases
 from tests.bench.infill_server import running_infill
 from tests.bench.keystroke_costs import rounded
@@ -42,6 +47,8 @@ from tests.bench.replay import Keyboard, Request
 from tests.bench.serving import N_RANDOM_TOKENS, add_model_options, load, model_file, running
 
 OURS, OURS_PSM, INFILL, LLAMA_VIM = "infill-ls", "infill-ls, PSM", "/infill", "as llama.vim"
+# Nothing is made smaller or put off to be in time: the others do not either.
+FULL = {"latency.targetMs": 0, "latency.debounceMs": 0}
 MARGIN = 256  # tokens of llama.cpp's context beyond the window: its own sentinels, what is written, a longer encoding
 
 
@@ -57,10 +64,27 @@ class Asked:
 Fill: TypeAlias = Callable[[str, str], dict[str, float]]  # prefix, suffix → n_prompt, n_evaluated, ms
 
 
+class Windows:
+    """What infill-ls would show to the model, kept from stroke to stroke as it keeps it."""
+
+    def __init__(self, model: Path) -> None:
+        self._count_line = Tokenizer.from_gguf(read_model(model).metadata).count_line
+        self._last: dict[str, Window] = {}
+
+    def at(self, tab: Tab, stroke: Stroke, n_tokens: int) -> Window:
+        author = tab.author
+        snapshot = Snapshot(tab.uri, "", author.language, 0, author.text, stroke.cursor, invoked=True)
+        tree = Syntax(author.language).parse(author.text)
+        window = gather(snapshot, tree, WindowBudget(n_tokens), self._count_line, self._last.get(tab.uri)).window
+        self._last[tab.uri] = window
+        return window
+
+
 class Contest:
-    def __init__(self, ours: Mapping[str, Keyboard], others: Mapping[str, Fill]) -> None:
+    def __init__(self, ours: Mapping[str, Keyboard], others: Mapping[str, Fill], windows: Windows) -> None:
         self._ours = ours
         self._others = others
+        self._windows = windows
 
     def run(self, desk: Desk, n_strokes: int) -> Iterable[Asked]:
         shown: Change | None = None
@@ -75,16 +99,18 @@ class Contest:
             if all(request.was_answered for request in found.values()):
                 n_strokes -= 1
                 yield from (_of_ours(who, request) for who, request in found.items())
-                yield from self._ask_others(stroke, self._ours[OURS].trace["window"])
+                yield from self._ask_others(
+                    stroke, self._windows.at(tab, stroke, self._ours[OURS].trace["tokens"]["budget"])
+                )
 
     def _ask_ours(self, tab: Tab, stroke: Stroke) -> tuple[dict[str, Request], Change | None]:
         """The first one's suggestion is the one that the author sees."""
         made = {who: keyboard.make(tab, stroke) for who, keyboard in self._ours.items()}
         return {who: request for who, (request, _) in made.items()}, made[OURS][1]
 
-    def _ask_others(self, stroke: Stroke, window: Mapping[str, str]) -> Iterable[Asked]:
+    def _ask_others(self, stroke: Stroke, window: Window) -> Iterable[Asked]:
         for who, fill in self._others.items():
-            found = fill(window["prefix"], window["suffix"])
+            found = fill(window.prefix, window.suffix)
             yield Asked(who, stroke.kind, int(found["n_prompt"]), int(found["n_evaluated"]), found["ms"])
 
 
@@ -95,7 +121,7 @@ def _of_ours(who: str, request: Request) -> Asked:
 def main() -> int:
     options = parse()
     with ExitStack() as cleanup:
-        contest = Contest(*started(options, cleanup))
+        contest = started(options, cleanup)
         found = []
         for asked in contest.run(Desk(load_cases(options.cases), options.seed), options.requests):
             found.append(asked)
@@ -115,17 +141,17 @@ def main() -> int:
     return 0
 
 
-def started(options: argparse.Namespace, cleanup: ExitStack) -> tuple[dict[str, Keyboard], dict[str, Fill]]:
+def started(options: argparse.Namespace, cleanup: ExitStack) -> Contest:
     orders: dict[str, dict[str, str]] = {OURS: {}, OURS_PSM: {"model.order": "psm"}}
     ours = {}
     for who, settings in orders.items():
-        server = cleanup.enter_context(running(options, N_RANDOM_TOKENS, **settings))
+        server = cleanup.enter_context(running(options, N_RANDOM_TOKENS, **FULL, **settings))
         ours[who] = Keyboard(server, speed=options.speed, waits=True)
     numbers = (options.context + MARGIN, DEFAULT_N_BATCH, default_threads())
     plain, vim = (
         cleanup.enter_context(running_infill(model_file(options), numbers, N_RANDOM_TOKENS)) for _ in range(2)
     )
-    return ours, {INFILL: plain.fill, LLAMA_VIM: vim.fill_as_llama_vim}
+    return Contest(ours, {INFILL: plain.fill, LLAMA_VIM: vim.fill_as_llama_vim}, Windows(model_file(options)))
 
 
 def figures(asked: list[Asked]) -> dict[str, float]:

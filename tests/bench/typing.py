@@ -19,7 +19,7 @@ look": the client said where the cursor is some time before it asked):
     to suggestion  milliseconds from the first byte sent to the last byte of the answer, of the model's and the cache's
     wasted         tokens computed for answers that nobody saw; below zero where one is seen that was computed before
 
-Random weights write 16 tokens each time. The last line is everything as JSON.
+Random weights write 16 tokens at most, whatever they are. The last line is everything as JSON.
 """
 
 from __future__ import annotations
