@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,15 +89,39 @@ def test_the_own_cases_are_of_five_languages():
     assert len({own["language"] for own in OWN}) == 5
 
 
+def printed(*command: str) -> dict[str, Any]:
+    """What a program says on its last line."""
+    ended = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
 def test_a_short_replay_prints_what_each_kind_of_stroke_cost():
-    command = [sys.executable, "tests/bench/typing.py", "--requests", "12", "--speed", "50", "--waits"]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
-    found = json.loads(printed.splitlines()[-1])["servers"][0]["all"]
+    found = printed("tests/bench/typing.py", "--requests", "12", "--speed", "50", "--waits")["servers"][0]["all"]
     assert found["requests"] == 12
     assert found["answered"] and found["computed_tokens"] > found["prompt_tokens"] > 0
 
 
 def test_programs_beside_it_still_find_the_module_of_that_name():
-    command = [sys.executable, "-X", "importtime", "tests/bench/latency.py", "--help"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "tests/bench/latency.py", "--help"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("order", ["spm2", "psm"])
+def test_what_was_evaluated_before_changes_no_answer(order):
+    found = printed("-m", "tests.bench.equality", "--requests", "30", "--set", f"model.order={order}")
+    assert found["prompt tokens reused"] > found["prompt tokens"] / 2
+    assert found["tokens compared"] > 100 and found["differences"] == 0
+
+
+def test_llama_cpps_own_server_is_asked_the_same_questions():
+    found = printed("-m", "tests.bench.side_by_side", "--requests", "5")["results"]["all strokes"]
+    assert {who: of["strokes"] for who, of in found.items()} == dict.fromkeys(found, 5) and len(found) == 4
+    assert found["as llama.vim"]["prompt_tokens"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the threads' states from /proc")
+def test_the_time_until_all_is_quiet_is_measured():
+    found = printed("-m", "tests.bench.cancel", "--times", "2")
+    assert found["deadline, writing"]["times"] == 2 and "superseded, prompt" in found

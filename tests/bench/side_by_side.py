@@ -176,7 +176,10 @@ def print_table(name: str, results: Mapping[str, Mapping[str, float]]) -> None:
             f"{of['evaluated_mean']:>8.1f} │{of['p50_ms']:>15.1f} ms{of['p95_ms']:>6.0f} ms"
         )
     for other, ours in ((INFILL, OURS), (INFILL, OURS_PSM), (LLAMA_VIM, OURS), (LLAMA_VIM, OURS_PSM)):
-        tokens, p50, p95 = (results[other][of] / results[ours][of] for of in ("evaluated_mean", "p50_ms", "p95_ms"))
+        tokens = results[other]["evaluated_mean"] / max(
+            results[ours]["evaluated_mean"], 0.1
+        )  # none, where it was typed
+        p50, p95 = (results[other][of] / results[ours][of] for of in ("p50_ms", "p95_ms"))
         print(f"{other} ÷ {ours}: {tokens:.1f} × the tokens evaluated, {p50:.1f} × the p50, {p95:.1f} × the p95")
     print()
 
