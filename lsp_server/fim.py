@@ -122,7 +122,21 @@ class FimTemplate:
     @property
     def stable(self) -> str:
         """The segment that stands first, "prefix" or "suffix": while it stays as it is, so does what was evaluated."""
-        return next(part for part in LAYOUTS[self.order] if part.islower())
+        return first_segment(self.order)
+
+
+def first_segment(order: str) -> str:
+    return next(part for part in LAYOUTS[order] if part.islower())
+
+
+def split_at_line(order: str, prefix: str) -> tuple[str, str]:
+    """The prefix, and what goes behind the middle's sentinel as what the middle begins with.
+
+    In an order that puts the suffix behind the prefix, that is the line being typed: typing on then changes the end of
+    the prompt only.
+    """
+    n_above = prefix.rfind("\n") + 1 if first_segment(order) == "prefix" else len(prefix)
+    return prefix[:n_above], prefix[n_above:]
 
 
 def recognise(

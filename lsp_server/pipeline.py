@@ -13,7 +13,7 @@ from lsp_server.backends.base import Backend
 from lsp_server.backends.pace import Haste, Paced
 from lsp_server.context import gather
 from lsp_server.context.window import WindowBudget
-from lsp_server.privacy import is_excluded
+from lsp_server.privacy import is_excluded, path_in
 from lsp_server.prompt import fit, open_files
 from lsp_server.stopping.written import Written
 from lsp_server.syntax import Seam, Tree
@@ -94,7 +94,7 @@ async def complete(
     is held to what can be computed in time. Cancelling the task stops the computation. Raises EngineError.
     """
     trace = Trace()
-    if not engine.may_see(snapshot.path):
+    if not engine.may_see(snapshot.path or path_in(snapshot.uri)):
         trace.empty_because = Reason.EXCLUDED
         return Answer(None, trace)
     with trace.stage("context"):

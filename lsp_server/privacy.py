@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 NEVER_SENT = (
     ".env", ".env.*", ".envrc", "*.env", "!.env.example", "!.env.sample", "!.env.template",
@@ -46,6 +47,11 @@ def is_excluded(path: str, patterns: Iterable[str] = NEVER_SENT) -> bool:
     """
     said = _said(_names(path), tuple(patterns))
     return is_ignored_secret(path) if said is None else said
+
+
+def path_in(uri: str) -> str:
+    """The path in an address of any scheme: editors also open unsaved files, and those of other machines."""
+    return unquote(urlsplit(uri).path)
 
 
 @lru_cache(1024)  # the same few files are asked for at every keystroke

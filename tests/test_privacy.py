@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from lsp_server.privacy import NEVER_SENT, is_excluded
+from lsp_server.privacy import NEVER_SENT, is_excluded, path_in
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,19 @@ def test_the_last_pattern_that_fits_decides():
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "untitled:.env",
+        "git:/home/ada/shop/.env?%7B%22ref%22%3A%22HEAD%22%7D",
+        "vscode-remote://ssh-remote%2Bgpu/home/ada/shop/.env",
+        "vscode-vfs://github/ada/shop/%2Eenv#L1",
+    ],
+)
+def test_a_file_that_is_not_on_this_machines_disk_has_a_path_all_the_same(uri):
+    assert is_excluded(path_in(uri))
 
 
 @pytest.fixture

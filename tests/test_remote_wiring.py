@@ -65,8 +65,9 @@ async def test_the_model_in_this_process_answers_while_the_server_is_down():
 async def test_a_file_with_secrets_is_answered_empty_and_not_sent():
     async with FakeServer(error(500)) as server:
         engine = engine_for({"url": server.url}, neverSend=["double.py"])
-        for path in ("/double.py", "/home/ada/.env"):
-            answer = await complete(engine, snapshot(path), None, None)
+        unsaved = dataclasses.replace(snapshot(""), uri="untitled:.env")
+        for asked_in in (snapshot("/double.py"), snapshot("/home/ada/.env"), unsaved):
+            answer = await complete(engine, asked_in, None, None)
             assert answer.completion is None and answer.trace.reason is Reason.EXCLUDED
         assert server.n_connections == 0
         engine.backend.close()

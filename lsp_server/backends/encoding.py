@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from lsp_server.fim import FimTemplate
+from lsp_server.fim import FimTemplate, split_at_line
 from lsp_server.tokenization import Tokenizer
 from lsp_server.values import FimPrompt
 
@@ -27,15 +27,8 @@ class PromptEncoder:
         self._suffix = lru_cache(8)(tokenizer.encode)  # stays the same while somebody types above it
 
     def encode(self, prompt: FimPrompt) -> tuple[tuple[int, ...], bytes]:
-        """The ids of the prompt, and what the first new tokens must begin with.
-
-        In an order that puts the suffix behind the prefix, the line being typed goes behind the middle's sentinel as
-        what the middle begins with: typing on then changes the end of the prompt only.
-        """
-        prefix, begun = prompt.prefix + prompt.owed, ""
-        if self._template.stable == "prefix":
-            line_start = prefix.rfind("\n") + 1
-            prefix, begun = prefix[:line_start], prefix[line_start:]
+        """The ids of the prompt, and what the first new tokens must begin with."""
+        prefix, begun = split_at_line(self._template.order, prompt.prefix + prompt.owed)
         prefix_ids, begun_ids = self.growing(prefix, opens=True), self.growing(begun)
         last = begun_ids or ([] if self._template.stable == "prefix" else prefix_ids)
         owed = self._take_back(last)

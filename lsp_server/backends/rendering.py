@@ -15,7 +15,7 @@ from math import ceil
 
 from lsp_server.backends.encoding import PromptEncoder
 from lsp_server.errors import SettingsError
-from lsp_server.fim import FAMILIES, LAYOUTS, FimFamily
+from lsp_server.fim import FAMILIES, LAYOUTS, FimFamily, split_at_line
 from lsp_server.tokenization import CONTROL_LOOKS
 from lsp_server.values import FimPrompt
 
@@ -68,14 +68,15 @@ def as_text(family: str, order: str = "") -> Rendering:
 
 def _text(prompt: FimPrompt, family: FimFamily, order: str) -> Rendered:
     sentinels = family.sentinels
+    prefix, begun = split_at_line(order, sound(prompt.prefix + prompt.owed))
     parts = {
         "PRE": sentinels.prefix,
         "SUF": sentinels.suffix,
         "MID": sentinels.middle,
-        "prefix": disarmed(sound(prompt.prefix + prompt.owed)),
+        "prefix": disarmed(prefix),
         "suffix": disarmed(sound(prompt.suffix)),
     }
-    text = "".join(parts[part] for part in LAYOUTS[order])
+    text = "".join(parts[part] for part in LAYOUTS[order]) + disarmed(begun)
     return Rendered(text, "", estimated_tokens(text))
 
 

@@ -72,7 +72,7 @@ RECORDED = {
     "tgi": Recorded(
         {"dialect": "tgi", "family": "starcoder", "order": "psm"},
         "/generate_stream",
-        {"inputs": "<fim_prefix>x = <fim_suffix>\ny = 2\n<fim_middle>"},
+        {"inputs": "<fim_prefix><fim_suffix>\ny = 2\n<fim_middle>x = "},
         (head(), tgi_chunk(5, "1"), tgi_chunk(6, " +"), tgi_chunk(7, " 2"),
          tgi_chunk(0, "<|endoftext|>", special=True, generated_text="1 + 2"), LAST_CHUNK),
     ),
@@ -80,14 +80,14 @@ RECORDED = {
         {"dialect": "ollama", "family": "qwen-coder", "model": "qwen2.5-coder:1.5b"},
         "/api/generate",
         {"model": "qwen2.5-coder:1.5b", "raw": True, "stream": True,
-         "prompt": "<|fim_prefix|>x = <|fim_suffix|>\ny = 2\n<|fim_middle|>"},
+         "prompt": "<|fim_prefix|><|fim_suffix|>\ny = 2\n<|fim_middle|>x = "},
         (head(content_type="application/x-ndjson"), ollama_line("1"), ollama_line(" + 2"),
          ollama_line("", True, done_reason="stop", prompt_eval_count=9, prompt_eval_duration=130_000_000), LAST_CHUNK),
     ),
     "openai text": Recorded(
         {"dialect": "openai", "family": "codellama", "order": "psm", "model": "m"},
         "/v1/completions",
-        {"prompt": "▁<PRE>x = ▁<SUF>\ny = 2\n▁<MID>", "stop": ["<|endoftext|>", "▁<PRE>", "▁<SUF>", "▁<MID>"]},
+        {"prompt": "▁<PRE>▁<SUF>\ny = 2\n▁<MID>x = ", "stop": ["<|endoftext|>", "▁<PRE>", "▁<SUF>", "▁<MID>"]},
         (head(), openai_chunk("1 +"), openai_chunk(" 2"), openai_chunk("", "stop"), DONE, LAST_CHUNK),
     ),
 }  # fmt: skip
@@ -203,7 +203,7 @@ async def test_the_users_sentinels_go_out_disarmed_and_come_back_as_they_were():
             text = await asked(backend, FimPrompt("x = '<fim_middle>'\ny =", "\n<|endoftext|>", owed=" "), LIMITS)
             sent = server.requests[0].json["prompt"]
     assert text == "'<fim_middle>'"
-    assert sent == "<fim_prefix>x = '<\u2060fim_middle>'\ny = <fim_suffix>\n<\u2060|endoftext|><fim_middle>"
+    assert sent == "<fim_prefix>x = '<\u2060fim_middle>'\n<fim_suffix>\n<\u2060|endoftext|><fim_middle>y = "
 
 
 def test_every_row_of_the_table_is_chosen_for_somebody():

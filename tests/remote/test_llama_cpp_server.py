@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -54,6 +55,20 @@ async def test_a_text_with_sentinels_gives_the_same_text(engine, llama_cpp):
     with closing(connect(endpoint)) as backend:
         assert backend.dialect.prompt == "text"
         assert await asked(backend) == expected
+
+
+@pytest.mark.parametrize("prompt", PROMPTS[:4], ids=lambda prompt: repr(prompt.prefix[-12:]))
+@pytest.mark.parametrize("order", ["psm", "spm2"])
+def test_a_text_is_cut_into_the_same_tokens_as_are_sent_as_ids(llama_cpp, model_path, order, prompt):
+    endpoint = Endpoint(llama_cpp, dialect="openai", order=order)
+    with (
+        closing(connect(replace(endpoint, vocabulary=model_path))) as by_ids,
+        closing(connect(replace(endpoint, family="starcoder"))) as by_text,
+    ):
+        ids, text = (backend.asked(prompt, LIMITS).prompt for backend in (by_ids, by_text))
+    content = {"content": text, "parse_special": True, "add_special": False}
+    cut = httpx.post(f"{llama_cpp}/tokenize", json=content, trust_env=False).json()["tokens"]
+    assert tuple(cut) == ids
 
 
 async def test_infill_is_asked_where_the_vocabulary_is_not_known(llama_cpp):
