@@ -96,7 +96,8 @@ def gptq(gpt_bigcode: Path) -> Path:
         missing("needs gptqmodel beside transformers")
     folder = gpt_bigcode.with_name("gptq")
     script = str(HERE / "tiny_gptq.py")
-    subprocess.run([python, script, str(gpt_bigcode), str(folder)], check=True, capture_output=True, env=ON_CPU)
+    command = [python, script, str(gpt_bigcode), str(folder)]
+    subprocess.run(command, check=True, capture_output=True, env=ON_CPU, cwd=folder.parent)  # it leaves logs behind
     return folder
 
 
