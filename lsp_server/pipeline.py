@@ -86,12 +86,19 @@ class Answer:
 
 
 async def complete(
-    engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None, haste: Haste | None = None
+    engine: Engine,
+    snapshot: Snapshot,
+    tree: Tree | None,
+    previous: Window | None,
+    haste: Haste | None = None,
+    *,
+    rank: int = 0,
 ) -> Answer:
     """Suggest what comes next at the snapshot's cursor.
 
     `previous` is the window of the document's last request, so that its cut points can be kept. In `haste` the answer
-    is held to what can be computed in time. Cancelling the task stops the computation. Raises EngineError.
+    is held to what can be computed in time. `rank` 1 is another suggestion for who wants to choose, 2 yet another.
+    Cancelling the task stops the computation. Raises EngineError.
     """
     trace = Trace()
     if not engine.may_see(snapshot.path or path_in(snapshot.uri)):
@@ -107,7 +114,7 @@ async def complete(
             trace.plan, engine = plan, _planned(engine, plan)
             if plan.n_window:
                 trace.context = context = _gather(engine, snapshot, tree, haste.small_window)
-        trace.prompt = prompt = fit(context.window, open_files(snapshot))
+        trace.prompt = prompt = replace(fit(context.window, open_files(snapshot)), rank=rank)
     with trace.stage("generation"):
         seam = Seam(tree, snapshot.text, snapshot.offset) if tree else None
         trace.generation = generation = await _generate(engine, prompt, context, seam, trace)

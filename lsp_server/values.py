@@ -162,6 +162,7 @@ class FimPrompt:
     suffix: str
     owed: str = ""        # taken back from the end of the prefix: the first new tokens must begin with it
     files: OpenFiles | None = field(default=None, repr=False)  # never part of the prompt itself
+    rank: int = 0         # 1: begin with the second token in the model's favour, and so on; where a backend can
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class TestSwitchingOff:
         at = editor.open(HALF_WRITTEN)
         status = execute(editor, "infill.disable")
         assert (status["state"], status["enabled"]) == ("off", False)
-        assert editor.inline(at, kind=AUTOMATIC) == [] and editor.inline(at)
+        assert editor.inline(at, kind=AUTOMATIC) == [] and editor.inline(at, kind=1)
 
     def test_the_session_is_right_where_the_settings_say_something_else(self, editor):
         editor.initialize(initializationOptions={"suggest": {"enabled": False}})

@@ -153,6 +153,12 @@ async def test_a_name_of_another_open_document_too(mixing):
     assert first_line(await events(mixing[1], prompt_at_the_end_of(files))).startswith("el_quux")
 
 
+async def test_another_document_half_written_at_the_same_place_does_not_say_that_the_line_is_whole(mixing):
+    half_written = "def mean(numbers):\n    total = sum(numbers)\n    return "
+    files = OpenFiles(half_written, "\n", (half_written + "\n",))
+    assert first_line(await events(mixing[1], prompt_at_the_end_of(files))).strip()
+
+
 async def test_without_files_the_model_decides_alone(mixing):
     assert [written(await events(each, PROMPT)) for each in mixing] == [written(await events(mixing[0], PROMPT))] * 2
 

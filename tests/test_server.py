@@ -51,7 +51,7 @@ def applied(text: str, item: dict[str, Any]) -> str:
 class TestSuggestions:
     async def test_a_half_written_function_is_continued(self, client):
         items = await self.ask(client, HALF_WRITTEN)
-        assert len(items) == 1 and items[0].insert_text.strip()
+        assert len(items) > 1 and items[0].insert_text.strip()  # by hand, there is a choice
         assert items[0].range == types.Range(types.Position(2, 11), types.Position(2, 11))
 
     async def test_edits_are_followed(self, client):
@@ -245,7 +245,7 @@ class TestLoading:
         server.initialize(initializationOptions={"suggest": {"enabled": False}})
         status = server.call("infill/status")
         assert (status["state"], status["model"], status["enabled"]) == ("off", None, False)
-        assert server.inline(server.open(HALF_WRITTEN))
+        assert server.inline(server.open(HALF_WRITTEN), kind=1)
         server.kill()
 
 

@@ -114,13 +114,13 @@ class Editor:
             {"textDocument": {"uri": uri, "version": next(self._versions)}, "contentChanges": changes},
         )
 
-    def ask_inline(self, position: Mapping[str, int], uri: str = URI, kind: object = 1, **context: Any) -> int:
-        """Send textDocument/inlineCompletion (made by hand, if nothing else is said); its id."""
+    def ask_inline(self, position: Mapping[str, int], uri: str = URI, kind: object = 2, **context: Any) -> int:
+        """Send textDocument/inlineCompletion (while typing, if nothing else is said); its id."""
         params = {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": kind, **context}}
         return self.request("textDocument/inlineCompletion", params)
 
     def inline(
-        self, position: Mapping[str, int], uri: str = URI, kind: object = 1, **context: Any
+        self, position: Mapping[str, int], uri: str = URI, kind: object = 2, **context: Any
     ) -> list[dict[str, Any]]:
         """The items of textDocument/inlineCompletion."""
         answer = self.answer(self.ask_inline(position, uri, kind, **context))

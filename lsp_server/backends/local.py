@@ -18,7 +18,7 @@ from lsp_server.backends.pace import Pace
 from lsp_server.backends.sequence import EvaluatedSequence
 from lsp_server.errors import EngineError, ModelReplaced
 from lsp_server.fim import FimTemplate
-from lsp_server.inference.base import Aborted, Inference, Logits
+from lsp_server.inference.base import Aborted, Inference
 from lsp_server.inference.mixing import Mixing
 from lsp_server.inference.ngram import Followers
 from lsp_server.inference.sampling import best
@@ -56,6 +56,7 @@ class LocalBackend:
         self._banned = sorted(tokenizer.control_ids - tokenizer.end_ids)
         self._ends = tokenizer.end_ids | template.end_ids
         self._sorted_ends = sorted(self._ends)
+        self._line_ends = sorted({*self._ends, *tokenizer.beginning_with("\n")})
         self._turn = asyncio.Lock()
         self._is_closed = False
         tokenizer.beginning_with(" ")  # builds its table now, not at the first keystroke that needs it
@@ -63,7 +64,7 @@ class LocalBackend:
 
     async def stream(self, prompt: FimPrompt, limits: Limits) -> AsyncGenerator[Event, None]:
         async with self._turn:
-            writing = _Writing()
+            writing = _Writing(prompt.rank)
             try:
                 yield await self._run(lambda: self._evaluate_prompt(prompt, writing))
                 for _ in range(limits.hard_max_tokens):
@@ -105,7 +106,7 @@ class LocalBackend:
         ids, writing.owed = self.encoder.encode(prompt)
         if self._mixing and prompt.files:
             writing.followers = self._own_code.followers(prompt.files, writing.owed)
-            writing.mix = partial(self._mixing.into, followers=writing.followers, ends=self._sorted_ends)
+            writing.mix = partial(self._mixing.into, followers=writing.followers)
         start = perf_counter()
         n_reused = self._sequence.go_back_to(ids)
         self._evaluate(ids[n_reused:], writing)
@@ -121,7 +122,7 @@ class LocalBackend:
                 return None
             self._evaluate([writing.chosen], writing)
         allowed = self._healing(writing.owed) if writing.owed else None
-        token, probability = best(self._model.logits(), allowed=allowed, banned=self._banned, change=writing.mix)
+        token, probability = self._choose(writing, allowed)
         if writing.chosen is not None:
             self.pace.wrote(_ms_since(start))
         if token in self._ends:
@@ -140,6 +141,19 @@ class LocalBackend:
             if len(some) == 1:
                 self.pace.wrote(ms)
 
+    def _choose(self, writing: _Writing, allowed: Sequence[int] | None) -> tuple[int, float]:
+        """The best token and its probability; a first one as far down in the model's favour as is wanted."""
+        # That nothing is missing here, the files cannot know: another may be half-written at the same place.
+        ends = self._sorted_ends if writing.has_text else self._line_ends
+        mix = partial(writing.mix, ends=ends) if writing.mix else None
+        choose = partial(best, self._model.logits(), allowed=allowed, change=mix)
+        if writing.chosen is not None or not writing.rank:
+            return choose(banned=self._banned)
+        passed = [*self._banned, *self._sorted_ends]
+        for _ in range(writing.rank):
+            passed.append(choose(banned=passed)[0])
+        return choose(banned=passed)
+
     def _healing(self, owed: bytes) -> Sequence[int] | None:
         return (*self._tokenizer.beginning_with(owed), *self._tokenizer.ids_that_begin(owed)) or None
 
@@ -151,10 +165,12 @@ class LocalBackend:
 class _Writing:
     """The state of one stream."""
 
+    rank: int = 0  # of the first token
     owed: bytes = b""  # still to be brought back by the next tokens
     chosen: int | None = None  # picked, and evaluated only when one more is asked for
     followers: Followers | None = None  # of the text so far, in what the user has open
-    mix: Callable[[Logits], None] | None = None  # what they say into the model's logits
+    mix: Callable[..., None] | None = None  # what they say into the model's logits
+    has_text: bool = False
     given_up: Flag = field(default_factory=Flag)
     decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
 
@@ -167,6 +183,7 @@ class _Writing:
         """The new text in a token: less what was owed, and only whole characters (a token may end inside one)."""
         n_paid = min(len(self.owed), len(token))
         self.owed = self.owed[n_paid:]
+        self.has_text |= n_paid < len(token)
         return self.decoder.decode(token[n_paid:])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import TypeAlias
 
 from lsprotocol import types
 
@@ -16,6 +17,7 @@ from lsp_server.cache import Given
 from lsp_server.errors import BackendError, EngineError, ModelReplaced
 from lsp_server.pipeline import Answer, Engine, complete
 from lsp_server.server.ahead import Ahead
+from lsp_server.server.choices import others_than
 from lsp_server.server.documents import OpenDocument
 from lsp_server.server.legacy import GET_COMPLETIONS, NO_COMPLETIONS, completions
 from lsp_server.server.offers import Offer
@@ -41,6 +43,14 @@ class Asked:
     snapshot: Snapshot
     cursor: Cursor
     began: float = field(default_factory=perf_counter)
+
+    @property
+    def wants_choice(self) -> bool:
+        """Editors turn to the next suggestion by asking for all of them."""
+        return self.snapshot.invoked and self.method == types.TEXT_DOCUMENT_INLINE_COMPLETION
+
+
+Rendered: TypeAlias = Callable[[Asked, list[Edit]], object]
 
 
 class Suggester:
@@ -104,7 +114,7 @@ class Suggester:
         params: types.InlineCompletionParams | types.CompletionParams | types.TextDocumentPositionParams,
         invoked: bool,
         is_off: Callable[[str], bool],
-        rendered: Callable[[Asked, Edit], object],
+        rendered: Rendered,
     ) -> object:
         uri = params.text_document.uri
         self._supersede(method, uri)
@@ -115,12 +125,14 @@ class Suggester:
         if is_off(document.document.language_id):
             return self._refused(method, document, Reason.DISABLED)
         asked = self._asked(method, document, params.position, invoked)
-        if given := document.answers.find(asked.snapshot, self._session.made_with):
+        given = document.answers.find(asked.snapshot, self._session.made_with)
+        if given and not asked.wants_choice:
             return self._again(asked, given, rendered)
         self._ahead.drop()
         if self._session.protocol.current_id is not None:
             self._latest[method, uri] = self._session.protocol.current_id
-        later: Later = partial(self._answer, asked, document.tree(), rendered)
+        shown = [given.completion] if given and given.completion else []
+        later: Later = partial(self._answer, asked, document.tree(), shown, rendered)
         return later
 
     def _asked(self, method: str, document: OpenDocument, position: types.Position, invoked: bool) -> Asked:
@@ -129,23 +141,27 @@ class Suggester:
         line, _ = document.document.position_at(offset, "utf-32")
         return Asked(method, document, snapshot, Cursor.of(snapshot, line, self._session.encoding))
 
-    def _again(self, asked: Asked, given: Given, rendered: Callable[[Asked, Edit], object]) -> object:
+    def _again(self, asked: Asked, given: Given, rendered: Rendered) -> object:
         """What was answered here before, or before some of it was typed, or found ahead: no model is asked."""
         asked.open.window = given.window or asked.open.window
         self._keep(asked.method, Trace(empty_because=given.emptied_by, source=given.source), asked.open)
-        return self._shown(asked, given.completion, rendered)
+        return self._shown(asked, [given.completion] if given.completion else [], rendered)
 
-    def _shown(self, asked: Asked, completion: Completion | None, rendered: Callable[[Asked, Edit], object]) -> object:
+    def _shown(self, asked: Asked, completions: list[Completion], rendered: Rendered) -> object:
+        """The answer: the first is shown, and the editor's user may turn to the others."""
         trace = asked.open.trace
         if trace and trace.plan and trace.plan.n_window:
             self._ahead.window_at(asked.open, asked.snapshot.offset)
-        elif completion:
-            self._ahead.after(asked.open, asked.snapshot, completion)
-        if completion is None:
+        elif completions:
+            self._ahead.after(asked.open, asked.snapshot, completions[0])
+        if not completions:
             return EMPTY[asked.method]
-        return rendered(asked, Edit.of(completion, asked.snapshot, asked.cursor))
+        return rendered(asked, [Edit.of(completion, asked.snapshot, asked.cursor) for completion in completions])
 
-    async def _answer(self, asked: Asked, tree: Tree | None, rendered: Callable[[Asked, Edit], object]) -> object:
+    async def _answer(
+        self, asked: Asked, tree: Tree | None, completions: list[Completion], rendered: Rendered
+    ) -> object:
+        """`completions` were shown here already."""
         engine = await self._engine()
         if engine is None:
             reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
@@ -153,13 +169,19 @@ class Suggester:
         try:
             with self._session.working():
                 answer = await complete(engine, asked.snapshot, tree, asked.open.window, self._haste(asked))
+                if answer.completion and answer.completion not in completions:
+                    completions = [*completions, answer.completion]
+                if completions and asked.wants_choice:
+                    window = answer.trace.context.window if answer.trace.context else None
+                    others = await others_than(completions, engine, asked.snapshot, tree, window)
+                    completions = [*completions, *others]
         except EngineError as error:
             # What becomes of model servers is told as a notice, see loading.py.
             if not isinstance(error, (BackendError, ModelReplaced)):
                 self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
-        return self._shown(asked, answer.completion, rendered)
+        return self._shown(asked, completions, rendered)
 
     def _haste(self, asked: Asked) -> Haste | None:
         """Who asks by hand waits for what there is to say."""
@@ -177,36 +199,44 @@ class Suggester:
             await model.settled(LOADING_S)
         return self._session.engine
 
-    def _inline_list(self, selected: types.SelectedCompletionInfo | None, asked: Asked, edit: Edit) -> object:
-        item = inline_item(edit, asked.cursor, dominant_eol(asked.snapshot.text), self._session.client, selected)
-        if item is None:
+    def _inline_list(self, selected: types.SelectedCompletionInfo | None, asked: Asked, edits: list[Edit]) -> object:
+        eol, client = dominant_eol(asked.snapshot.text), self._session.client
+        items: list[types.InlineCompletionItem] = []
+        for edit in edits:
+            if item := inline_item(edit, asked.cursor, eol, client, selected):
+                begins = item.range.start if item.range else None
+                item.command = self._offered(asked, edit, begins, is_first=not items).command
+                items.append(item)
+        if not items:
             logger.info("the suggestion does not begin with the entry selected in the popup")
-        else:
-            item.command = self._offered(asked, edit, item.range.start if item.range else None).command
-        return types.InlineCompletionList([item] if item else [])
+        return types.InlineCompletionList(items)
 
-    def _popup_list(self, asked: Asked, edit: Edit) -> object:
+    def _popup_list(self, asked: Asked, edits: list[Edit]) -> object:
+        edit = edits[0]
         eol = dominant_eol(asked.snapshot.text)
         language_id = asked.snapshot.language_id
         item = popup_item(edit, asked.cursor, eol, language_id, _likes_markdown(self._session.capabilities))
         item.command = self._offered(asked, edit).command
         return types.CompletionList(is_incomplete=True, items=[item])
 
-    def _generated_text(self, asked: Asked, edit: Edit) -> object:
-        insertion = edit.as_insertion(asked.cursor)
+    def _generated_text(self, asked: Asked, edits: list[Edit]) -> object:
+        insertion = edits[0].as_insertion(asked.cursor)
         return completions(self._offered(asked, insertion).id, insertion.text) if insertion.text else NO_COMPLETIONS
 
-    def _offered(self, asked: Asked, edit: Edit, begins: types.Position | None = None) -> Offer:
+    def _offered(
+        self, asked: Asked, edit: Edit, begins: types.Position | None = None, *, is_first: bool = True
+    ) -> Offer:
         """`begins`: where the item does, which may be further left than the suggestion in it."""
         cursor, snapshot = asked.cursor, asked.snapshot
         start = cursor.offset_at(begins.character) if begins else edit.start
-        return self._session.tracker.offer(
+        tracker = self._session.tracker
+        offer = partial(tracker.offer, took_ms=(perf_counter() - asked.began) * 1000) if is_first else tracker.choice
+        return offer(
             snapshot.uri,
             snapshot.offset - cursor.offset + edit.start,
             edit.text.replace("\n", dominant_eol(snapshot.text)),
             snapshot.language_id,
             self._session.model.name,
-            (perf_counter() - asked.began) * 1000,
             lead=cursor.text[start : edit.start],
         )
 

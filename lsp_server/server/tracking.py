@@ -33,10 +33,7 @@ class Tracker:
         self, uri: str, start: int, text: str, language_id: str, model: str, took_ms: float, lead: str = ""
     ) -> Offer:
         """Remember what the editor is given. The rest of what it shows already is no other suggestion."""
-        offer = Offer(str(uuid4()), uri, start, text, language_id, model, lead)
-        self._by_id[offer.id] = offer
-        if len(self._by_id) > N_REMEMBERED:
-            del self._by_id[next(iter(self._by_id))]
+        offer = self.choice(uri, start, text, language_id, model, lead)
         self._count(language_id, model, {latency(took_ms): 1})
         former = self._standing.get(uri)
         if former and former.goes_on_in(offer):
@@ -44,6 +41,14 @@ class Tracker:
         else:
             self._standing[uri] = Standing(offer, start)
             self._add(offer, shown=1)
+        return offer
+
+    def choice(self, uri: str, start: int, text: str, language_id: str, model: str, lead: str = "") -> Offer:
+        """What the editor is given beside the suggestion that it shows, for who turns to it."""
+        offer = Offer(str(uuid4()), uri, start, text, language_id, model, lead)
+        self._by_id[offer.id] = offer
+        if len(self._by_id) > N_REMEMBERED:
+            del self._by_id[next(iter(self._by_id))]
         return offer
 
     def accepted(self, offer_id: str) -> None:
