@@ -232,6 +232,8 @@ class TestModels:
         assert execute(own, "infill.switchModel", str(tmp_path / "other.gguf"))["state"] == "loading"
         assert settled(own)["model"] == "other"
         assert own.inline(own.open(HALF_WRITTEN))
+        execute(own, "infill.reload")
+        assert settled(own)["model"] == "other"
         assert not own.notified("window/showMessage")
 
     def test_a_file_that_is_no_model_changes_nothing(self, own, tmp_path):
@@ -249,7 +251,8 @@ class TestModels:
 
     def test_a_model_is_loaded_again_while_it_writes(self, own):
         at = own.open(HALF_WRITTEN)
-        asked = [own.ask_inline(at, URI), own.ask_inline(own.open(HALF_WRITTEN, "file:///b.py"), "file:///b.py")]
+        other = own.open("for item in items:\n    if ┃\n", "file:///b.py")
+        asked = [own.ask_inline(at), own.ask_inline(other, "file:///b.py")]
         assert execute(own, "infill.reload")["state"] == "loading"
         assert "is still loading" in refused(own, "infill.reload")
         assert all("result" in own.answer(msg_id) for msg_id in asked)

@@ -116,7 +116,7 @@ def test_an_unexpected_exception_is_logged_without_its_message(tmp_path):
     """Whatever goes wrong inside, its message may quote the user: the log has the type and the place."""
     code = (
         "import sys, lsp_server.server.suggest as s\n"
-        "async def complete(engine, snapshot, tree, previous): raise KeyError(snapshot.text)\n"
+        "async def complete(engine, snapshot, *others): raise KeyError(snapshot.text)\n"
         "s.complete = complete\n"
         "from lsp_server.cli import main\n"
         "sys.exit(main([]))\n"

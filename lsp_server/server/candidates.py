@@ -23,12 +23,8 @@ class Candidate:
 
     def as_json(self, engine: Engine | None) -> dict[str, Any]:
         path = str(self.path or "")
-        return {"name": self.name, "path": path, "size_bytes": self.n_bytes, "active": self._is_run_by(engine)}
-
-    def _is_run_by(self, engine: Engine | None) -> bool:
-        if engine is None:
-            return False
-        return not self.n_bytes if not os.path.isabs(engine.model.path) else str(self.path) == engine.model.path
+        is_active = engine is not None and path == (engine.model.path if engine.in_process else "")
+        return {"name": self.name, "path": path, "size_bytes": self.n_bytes, "active": is_active}
 
 
 def candidates(settings: Settings) -> list[Candidate]:
@@ -58,11 +54,12 @@ def chosen(name: str, settings: Settings) -> Path | None:
     if not name:
         return None
     rows = candidates(settings)
-    for row in rows:
-        if name in (row.name, str(row.path)):
-            return None if row.by_settings else row.path
-    if os.path.isabs(name):
-        return _examined(Path(name))
+    row = next((row for row in rows if name in (row.name, str(row.path))), None)
+    if row and row.by_settings:
+        return None
+    path = row.path if row else Path(name)
+    if path and path.is_absolute():
+        return _examined(path)
     near = get_close_matches(name, [row.name for row in rows], cutoff=0.4)
     advice = f"did you mean {' or '.join(near)}?" if near else "give the absolute path of a GGUF file, or pull it first"
     raise UsageError(f"there is no model {name!r} on this machine; {advice}")

@@ -52,16 +52,16 @@ class SharedModel:
         return None
 
     def reload(self, settings: Settings) -> None:
-        """Load again what is loaded, by these settings. Raises UsageError while it is loading."""
-        if self.is_loading:
-            raise UsageError(f"{self.name} is still loading; try again when it is there")
-        self._begin(settings)
+        """Load again what is loaded; what these settings say, if they are others. Raises UsageError while loading."""
+        chosen = self._chosen if self._loaded_with == (settings.model, settings.backend) else None
+        self.switch(chosen, settings)
 
     def switch(self, path: Path | None, settings: Settings) -> None:
         """Load this file in place of what is loaded; None: what the settings say. Raises UsageError while loading."""
-        if not self.is_loading:
-            self._chosen = path
-        self.reload(settings)
+        if self.is_loading:
+            raise UsageError(f"{self.name} is still loading; try again when it is there")
+        self._chosen = path
+        self._begin(settings)
 
     def interrupt_idle_work(self) -> None:
         for task in self.idle_work:
