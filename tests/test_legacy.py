@@ -168,7 +168,15 @@ class TestCopilot:
         assert editor.call("workspace/executeCommand", {"command": "infill.accepted", **item["command"]}) is None
 
     @pytest.mark.parametrize(
-        "params", [None, {}, {"item": {}}, {"item": {"command": {"arguments": []}}}, {"item": {"command": [7]}}]
+        "params",
+        [
+            None,
+            {},
+            {"item": {}, "acceptedLength": 3},
+            {"item": {"command": {"arguments": []}}, "acceptedLength": 3},
+            {"item": {"command": [7]}, "acceptedLength": 3},
+            {"item": {"command": {"arguments": ["4711"]}}, "acceptedLength": -1},
+        ],
     )
     def test_what_cannot_be_read_is_ignored(self, editor, params):
         editor.initialize(initializationOptions=COPILOT_EL)

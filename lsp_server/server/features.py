@@ -45,7 +45,6 @@ def register(session: Session) -> None:
         TRACE: _trace,
         legacy.ACCEPT_COMPLETION: _llm_ls_accepted,
         legacy.REJECT_COMPLETION: _llm_ls_rejected,
-        legacy.DID_SHOW: _did_show,
         legacy.DID_PARTIALLY_ACCEPT: _did_partially_accept,
     }
     for method, handler in handlers.items():
@@ -120,6 +119,7 @@ def _did_change_configuration(session: Session, params: types.DidChangeConfigura
 
 
 def _did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
+    session.tracker.closed(params.text_document.uri)
     document = session.documents.open(params.text_document)
     document.on_edit = partial(session.tracker.edited, params.text_document.uri)
 
@@ -169,13 +169,8 @@ def _llm_ls_rejected(session: Session, params: Any) -> None:
     session.tracker.forget(legacy.request_id(legacy.REJECT_COMPLETION, params))
 
 
-def _did_show(session: Session, params: Any) -> None:
-    legacy.item_id(legacy.DID_SHOW, params)  # counted when it was given to the editor
-
-
 def _did_partially_accept(session: Session, params: Any) -> None:
-    item_id = legacy.item_id(legacy.DID_PARTIALLY_ACCEPT, params)
-    session.tracker.partly_accepted(item_id, legacy.accepted_units(params))
+    session.tracker.partly_accepted(legacy.item_id(params), legacy.accepted_units(params))
 
 
 def _rejected(session: Session, method: str, params: Any) -> None:

@@ -17,7 +17,6 @@ from lsp_server.server.protocol import Refused
 GET_COMPLETIONS = "llm-ls/getCompletions"
 ACCEPT_COMPLETION = "llm-ls/acceptCompletion"
 REJECT_COMPLETION = "llm-ls/rejectCompletion"
-DID_SHOW = "textDocument/didShowCompletion"
 DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
 DID_CHANGE_STATUS = "didChangeStatus"
 
@@ -50,17 +49,17 @@ def request_id(method: str, params: Any) -> str:
     """Of `acceptCompletion` and `rejectCompletion`, which answer null."""
     value = params.get("requestId") if isinstance(params, Mapping) else None
     if not isinstance(value, str):
-        raise Refused(ErrorCodes.InvalidParams, f"the parameters of {method} are not valid: see requestId")
+        raise _invalid(method, "requestId")
     return value
 
 
-def item_id(method: str, params: Any) -> str:
+def item_id(params: Any) -> str:
     """Of `{item: {command: {arguments: [id]}}}`; clients send the whole item, or no more than this."""
     value = params
     for key in ("item", "command", "arguments"):
         value = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
-        raise Refused(ErrorCodes.InvalidParams, f"the parameters of {method} are not valid: see item.command")
+        raise _invalid(DID_PARTIALLY_ACCEPT, "item.command")
     return value[0]
 
 
@@ -68,8 +67,7 @@ def accepted_units(params: Any) -> int:
     """UTF-16 units of the item's text that were taken so far, counted from where its range begins."""
     value = params.get("acceptedLength")
     if type(value) is not int or value < 0:
-        name = DID_PARTIALLY_ACCEPT
-        raise Refused(ErrorCodes.InvalidParams, f"the parameters of {name} are not valid: see acceptedLength")
+        raise _invalid(DID_PARTIALLY_ACCEPT, "acceptedLength")
     return value
 
 
@@ -89,3 +87,7 @@ def own_options(options: Any) -> Any:
     if not speaks_copilot(options):
         return options
     return {key: value for key, value in options.items() if key not in ("editorInfo", "editorPluginInfo")}
+
+
+def _invalid(method: str, place: str) -> Refused:
+    return Refused(ErrorCodes.InvalidParams, f"the parameters of {method} are not valid: see {place}")
