@@ -113,6 +113,7 @@ def test_what_was_evaluated_before_changes_no_answer(order):
     found = printed("-m", "tests.bench.equality", "--requests", "30", "--set", f"model.order={order}")
     assert found["prompt tokens reused"] > found["prompt tokens"] / 2
     assert found["tokens compared"] > 100 and found["differences"] == 0
+    assert found["largest_change_of_a_gap"] < 0.01
 
 
 def test_llama_cpps_own_server_is_asked_the_same_questions():

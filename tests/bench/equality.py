@@ -7,7 +7,8 @@
 An author types (tests/bench/keystrokes.py), some requests are taken back at a random moment, and each prompt that is
 answered is evaluated once more by a second engine that remembers nothing. Both have to choose the same tokens, as many
 as the first one did. Each difference is printed, with the gap between the two best logits of both engines at that
-token. A gap above 0.001 is a failure: where two tokens are as good as equal, either may win.
+token. A gap above 0.001 is a failure: where two tokens are as good as equal, either may win. The largest change of a
+gap is how much it differed where the tokens are the same; a wrong key or value somewhere shows there first.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ class Comparison:
         self._windows: dict[str, Window | None] = {}
         self.counts: Counter[str] = Counter()
         self.differences: list[dict[str, Any]] = []
+        self.largest_change = 0.0  # of a gap
 
     async def run(self, desk: Desk, n_requests: int) -> None:
         shown: Change | None = None
@@ -110,7 +112,12 @@ class Comparison:
             tab, stroke = desk.next(shown)
             shown = await self._ask(tab, stroke) if stroke else None
             if self.counts["requests"] % 500 == 0 and stroke:
-                print(dict(self.counts), file=sys.stderr, flush=True)
+                print(json.dumps(self.found()), file=sys.stderr, flush=True)
+
+    def found(self) -> dict[str, Any]:
+        largest = max((max(found["gaps"]) for found in self.differences), default=0.0)
+        differences = {"differences": len(self.differences), "largest_gap": largest}
+        return {**self.counts, **differences, "largest_change_of_a_gap": self.largest_change}
 
     async def _ask(self, tab: Tab, stroke: Stroke) -> Change | None:
         author = tab.author
@@ -144,6 +151,7 @@ class Comparison:
         self.counts["prompt tokens"] += self._watched.n_tokens
         self.counts["prompt tokens reused"] += self._watched.n_reused
         for number, (one, other) in enumerate(zip(warm, cold, strict=False)):
+            self.largest_change = max(self.largest_change, abs(one.gap - other.gap))
             if one.token != other.token:
                 self._note(tab, stroke, number, one, other)
                 return  # behind it, they were asked different things
@@ -176,12 +184,10 @@ def main() -> int:
     engines = [load_engine(settings) for _ in range(2)]
     comparison = Comparison(*engines, options.seed)
     asyncio.run(comparison.run(Desk(load_cases(options.cases), options.seed), options.requests))
-    largest = max((max(found["gaps"]) for found in comparison.differences), default=0.0)
-    print(json.dumps({
-        "bench": "equality", "model": model_file(options).stem, "cases": options.cases.name, "set": options.set,
-        **comparison.counts, "differences": len(comparison.differences), "largest_gap": largest,
-    }))  # fmt: skip
-    return int(largest > LARGEST_GAP)
+    found = comparison.found()
+    asked = {"model": model_file(options).stem, "cases": options.cases.name, "set": options.set}
+    print(json.dumps({"bench": "equality", **asked, **found}))
+    return int(found["largest_gap"] > LARGEST_GAP)
 
 
 def parse() -> argparse.Namespace:
