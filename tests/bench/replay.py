@@ -31,7 +31,8 @@ class Request:
     reason: str = ""  # the server's code
     source: str = ""  # "model", or where the answer came from without it
     n_prompt: int = 0
-    n_evaluated: int = 0  # of the prompt
+    n_evaluated: int = 0  # of the prompt, for this request
+    n_warmed: int = 0  # of the prompt, while the author looked around
     n_written: int = 0
     n_computed: int = 0  # by the engine from this stroke to the next, for whatever
     answer_ms: float | None = None  # from the first byte sent to the last byte of the answer
@@ -47,9 +48,9 @@ class Request:
 
     @property
     def n_wasted(self) -> int:
-        """Computed for an answer that nobody saw; below zero where one is seen that was computed before."""
-        n_unseen = self.n_computed - (self.n_evaluated + self.n_written if self.was_answered else 0)
-        return max(n_unseen, 0) if self.source == MODEL else n_unseen  # the last token written need not be evaluated
+        """Computed for an answer that nobody saw, or ahead of time."""
+        n_seen = self.n_evaluated + self.n_warmed + self.n_written if self.was_answered else 0
+        return max(0, self.n_computed - n_seen)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "n_wasted": self.n_wasted}
@@ -144,6 +145,7 @@ def _request(
     tokens, source = trace["tokens"], trace.get("source", MODEL)
     was_asked = source != MODEL or tokens["prompt"] > 0
     by_model = was_asked and source == MODEL
+    n_reused = tokens["reused"] if by_model else 0
     return Request(
         kind=stroke.kind,
         language=tab.author.language,
@@ -151,7 +153,8 @@ def _request(
         reason=trace["reason"]["code"] if trace["reason"] else "",
         source=source,
         n_prompt=tokens["prompt"],
-        n_evaluated=tokens["prompt"] - tokens["reused"] if by_model else 0,
+        n_evaluated=tokens["prompt"] - n_reused if by_model else 0,
+        n_warmed=n_reused if stroke.look_s else 0,
         n_written=tokens["written"],
         n_computed=n_computed,
         answer_ms=answer_ms,

@@ -17,7 +17,7 @@ look": the client said where the cursor is some time before it asked):
     prompt         tokens, where the model answered
     evaluated      of these, median and mean share; the others were evaluated before
     to suggestion  milliseconds from the first byte sent to the last byte of the answer, of the model's and the cache's
-    wasted         tokens computed for answers that nobody saw; below zero where one is seen that was computed before
+    wasted         tokens computed for answers that nobody saw, or ahead of time, whatever became of it
 
 Random weights write 16 tokens at most, whatever they are. The last line is everything as JSON.
 """
