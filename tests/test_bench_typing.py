@@ -108,9 +108,10 @@ def test_programs_beside_it_still_find_the_module_of_that_name():
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("order", ["spm2", "psm"])
-def test_what_was_evaluated_before_changes_no_answer(order):
-    found = printed("-m", "tests.bench.equality", "--requests", "30", "--set", f"model.order={order}")
+@pytest.mark.parametrize(("order", "mixing"), [("spm2", "on"), ("spm2", "off"), ("psm", "on")])
+def test_what_was_evaluated_before_changes_no_answer(order, mixing):
+    settings = ("--set", f"model.order={order}", "--set", f"model.mixing={mixing}")
+    found = printed("-m", "tests.bench.equality", "--requests", "30", *settings)
     assert found["prompt tokens reused"] > found["prompt tokens"] / 2
     assert found["tokens compared"] > 100 and found["differences"] == 0
     assert found["largest_change_of_a_gap"] < 0.01

@@ -19,7 +19,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,14 +61,17 @@ class Choices:
         self._best = local.best
         local.best = self
 
-    def __call__(
-        self, logits: Logits, *, allowed: Sequence[int] | None = None, banned: Sequence[int] | None = None
-    ) -> tuple[int, float]:
-        token, probability = self._best(logits, allowed=allowed, banned=banned)
-        others = logits.copy()
-        others[[token, *(banned or ())]] = -np.inf
-        rivals = others if allowed is None else others[list(allowed)]
-        self.made.append(Choice(token, float(logits[token] - rivals.max())))
+    def __call__(self, logits: Logits, *, change: Callable[[Logits], None] | None = None, **how: Any) -> Any:
+        gaps = [0.0]  # where the engine knows nothing of all that is allowed
+
+        def watched(masked: Logits) -> None:
+            if change:
+                change(masked)
+            second, first = np.partition(masked, -2)[-2:]
+            gaps.append(float(first - second))
+
+        token, probability = self._best(logits, change=watched, **how)
+        self.made.append(Choice(token, gaps[-1]))
         return token, probability
 
 

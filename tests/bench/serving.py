@@ -56,7 +56,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 @contextmanager
 def running(options: argparse.Namespace, n_tokens: int | None = None, **settings: Any) -> Iterator[Server]:
-    """A server with its model loaded, which finds nobody's settings and leaves no log.
+    """A server with its model loaded, which finds nobody's settings and leaves nothing behind.
 
     With `n_tokens` every answer has so many; random weights always write `N_RANDOM_TOKENS`.
     """
@@ -65,7 +65,8 @@ def running(options: argparse.Namespace, n_tokens: int | None = None, **settings
     length = {"suggest.maxTokens": n_tokens, "suggest.maxTimeMs": NO_TIME_LIMIT_MS} if n_tokens else {}
     given = {"model.path": str(model_file(options)), "log.file": "-", **length, **settings_of(options), **settings}
     with TemporaryDirectory() as home:
-        env = {"XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "PYTHONPATH": str(ROOT)}
+        homes = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"), home)
+        env = {**homes, "PYTHONPATH": str(ROOT)}
         server = Server("--log-level=error", env=env, command=(sys.executable, "-m", program))
         try:
             server.initialize(initializationOptions={"infill": given})
