@@ -11,11 +11,11 @@ Asked are, in turns with each stroke of the author in tests/bench/keystrokes.py:
     as llama.vim     the same server as llama.vim drives it: --cache-reuse 256, the line typed in `prompt`, which
                      the server puts at the end of the prefix
 
-All have one thread less than there are cores, evaluate 32 tokens at a time, write 16 greedily, and are waited for. What
-llama.cpp's server is sent is the window that infill-ls chose, so that prompts are equally long; llama.vim would cut it
-anew with every line. Milliseconds are from the first byte sent to the last byte of the answer. Strokes at which
-infill-ls suggests nothing are left out. Aims: a fifth of the tokens and a third of the p95 of /infill; with PSM, no
-more than llama.vim. The last line is everything as JSON.
+All have one thread less than there are cores, evaluate 32 tokens at a time, write 16 greedily, and are waited for;
+infill-ls computes nothing ahead. What llama.cpp's server is sent is the window that infill-ls chose, so that prompts
+are equally long; llama.vim would cut it anew with every line. Milliseconds are from the first byte sent to the last
+byte of the answer. Strokes at which infill-ls suggests nothing are left out. Aims: a fifth of the tokens and a third of
+the p95 of /infill; with PSM, no more than llama.vim. The last line is everything as JSON.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ from tests.bench.replay import Keyboard, Request
 from tests.bench.serving import N_RANDOM_TOKENS, add_model_options, load, model_file, running
 
 OURS, OURS_PSM, INFILL, LLAMA_VIM = "infill-ls", "infill-ls, PSM", "/infill", "as llama.vim"
-# Nothing is made smaller or put off to be in time: the others do not either.
-FULL = {"latency.targetMs": 0, "latency.debounceMs": 0}
+# Nothing is made smaller or put off to be in time, which the others do not either; and nothing is computed ahead, which
+# would take the processor from them in their turn.
+PLAIN = {"latency.targetMs": 0, "latency.debounceMs": 0, "suggest.ahead": False}
 MARGIN = 256  # tokens of llama.cpp's context beyond the window: its own sentinels, what is written, a longer encoding
 
 
@@ -56,7 +57,7 @@ MARGIN = 256  # tokens of llama.cpp's context beyond the window: its own sentine
 class Asked:
     who: str
     kind: str  # of the stroke
-    n_prompt: int  # tokens; as long as the model was not asked at all: 0
+    n_prompt: int  # tokens; 0 where the model was not asked, since the suggestion was being typed
     n_evaluated: int
     ms: float
 
@@ -145,7 +146,7 @@ def started(options: argparse.Namespace, cleanup: ExitStack) -> Contest:
     orders: dict[str, dict[str, str]] = {OURS: {}, OURS_PSM: {"model.order": "psm"}}
     ours = {}
     for who, settings in orders.items():
-        server = cleanup.enter_context(running(options, N_RANDOM_TOKENS, **FULL, **settings))
+        server = cleanup.enter_context(running(options, N_RANDOM_TOKENS, **PLAIN, **settings))
         ours[who] = Keyboard(server, speed=options.speed, waits=True)
     numbers = (options.context + MARGIN, DEFAULT_N_BATCH, default_threads())
     plain, vim = (
@@ -158,7 +159,7 @@ def figures(asked: list[Asked]) -> dict[str, float]:
     p50, p95 = np.percentile([a.ms for a in asked], (50, 95))
     return {
         "strokes": len(asked),
-        "prompt_tokens": median(a.n_prompt for a in asked),
+        "prompt_tokens": median([a.n_prompt for a in asked if a.n_prompt] or [0]),
         "evaluated_p50": median(a.n_evaluated for a in asked),
         "evaluated_mean": fmean(a.n_evaluated for a in asked),
         "p50_ms": float(p50),
@@ -178,7 +179,7 @@ def print_table(name: str, results: Mapping[str, Mapping[str, float]]) -> None:
     for other, ours in ((INFILL, OURS), (INFILL, OURS_PSM), (LLAMA_VIM, OURS), (LLAMA_VIM, OURS_PSM)):
         tokens = results[other]["evaluated_mean"] / max(
             results[ours]["evaluated_mean"], 0.1
-        )  # none, where it was typed
+        )  # none where typed through
         p50, p95 = (results[other][of] / results[ours][of] for of in ("p50_ms", "p95_ms"))
         print(f"{other} ÷ {ours}: {tokens:.1f} × the tokens evaluated, {p50:.1f} × the p50, {p95:.1f} × the p95")
     print()

@@ -2,7 +2,7 @@
 
     python tests/bench/typing.py                                  the project's own cases, the model in the package
     python tests/bench/typing.py CASES.jsonl.gz --requests 2000   other cases
-    python tests/bench/typing.py --model M.gguf --order psm       another model, in the order of a family
+    python tests/bench/typing.py --model M --set model.order=psm  another model, another setting
     python tests/bench/typing.py --dimensions 1b                  random weights at StarCoderBase-1B's dimensions
     python tests/bench/typing.py --waits --speed 10               wait for every answer, then hardly pause
     python tests/bench/typing.py --servers 2                      two editors' servers at the same time
