@@ -10,9 +10,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from lsp_server.assemble import load_engine
 from lsp_server.backends.connect import connect
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.remote import RemoteBackend
+from lsp_server.settings import ModelSettings, Settings
 from lsp_server.values import FimPrompt, Limits, Piece, PromptEvaluated
 from tests.remote.asking import LIMITS, PREFIX, PROMPT, SUFFIX, asked, asked_in_process, events
 
@@ -77,6 +79,23 @@ async def test_infill_is_asked_where_the_vocabulary_is_not_known(llama_cpp):
         first, *pieces = await events(backend)
     assert isinstance(first, PromptEvaluated) and first.n_tokens > 20
     assert pieces and all(isinstance(piece, Piece) and piece.probability is not None for piece in pieces)
+
+
+AT_THE_LINES_START = [
+    FimPrompt("import os\n\n\ndef names(folder):\n", "\n    return result\n"),
+    FimPrompt("for i in range(10):\n\tprint(i)\n\nwhile True:\n", "\n"),
+    FimPrompt("total = 0\nfor price in prices:\n", "print(total)\n"),
+]
+
+
+@pytest.mark.parametrize("prompt", AT_THE_LINES_START, ids=lambda prompt: repr(prompt.prefix[-12:]))
+async def test_infill_has_the_template_that_this_process_has(llama_cpp, model_path, prompt):
+    """At a line's start; else, with the prefix first, this process puts the line being typed behind the middle."""
+    engine = load_engine(Settings(ModelSettings(order="psm")))
+    expected = await asked_in_process(engine, prompt, heals=False)
+    engine.backend.close()
+    with closing(connect(Endpoint(llama_cpp))) as backend:
+        assert await asked(backend, prompt) == expected
 
 
 async def test_what_the_server_has_evaluated_already_is_told(llama_cpp, model_path):
