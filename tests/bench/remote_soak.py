@@ -16,13 +16,12 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator, Iterator
-from time import perf_counter
 
 from lsp_server.backends.connect import connect
 from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.remote import RemoteBackend
 from lsp_server.values import FimPrompt, Limits
-from tests.remote.asking import asked
+from tests.remote.asking import Stopwatch, asked
 from tests.remote.fake_server import FakeServer, Request
 from tests.remote.faults import FAULTS, GOOD, GOOD_TEXT, Fault
 
@@ -70,13 +69,13 @@ async def _ask(
     counts: collections.Counter[str],
 ) -> None:
     for name in names:
-        started = perf_counter()
+        stopwatch = Stopwatch()
         task = asyncio.ensure_future(asked(backend, FimPrompt(name, "\n"), limits))
         if chance.random() < 0.1:
             await asyncio.sleep(chance.random() * 0.01)
             task.cancel()
         (result,) = await asyncio.gather(task, return_exceptions=True)
-        counts["late"] += perf_counter() - started > limits.max_time_s + limits.hard_max_time_s + GRACE_S
+        counts["late"] += stopwatch.s > limits.max_time_s + limits.hard_max_time_s + GRACE_S
         if isinstance(result, asyncio.CancelledError):
             counts["cancelled"] += 1
             continue

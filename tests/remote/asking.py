@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from pathlib import Path
+from time import perf_counter
 
 from lsp_server.backends.base import Backend
 from lsp_server.pipeline import Engine
@@ -12,6 +14,25 @@ PREFIX = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
 SUFFIX = "\n\n\nprint(add(1, 2), subtract(3, 4))\n"
 PROMPT = FimPrompt(PREFIX, SUFFIX)
 LIMITS = Limits(16, 20)
+
+
+class Stopwatch:
+    """Seconds, without those in which this thread was ready to run and the machine had no core for it."""
+
+    def __init__(self) -> None:
+        self._started, self._waited_s = perf_counter(), waited_s()
+
+    @property
+    def s(self) -> float:
+        return perf_counter() - self._started - (waited_s() - self._waited_s)
+
+
+def waited_s() -> float:
+    """For a core, ever; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 async def events(

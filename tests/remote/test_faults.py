@@ -19,7 +19,7 @@ from lsp_server.backends.endpoint import Endpoint
 from lsp_server.backends.failures import BUSY_WAIT_S
 from lsp_server.errors import BackendBusy, BackendError, BackendTimeout, BackendUnavailable
 from lsp_server.values import FimPrompt, Limits, Reason
-from tests.remote.asking import asked, events, written
+from tests.remote.asking import Stopwatch, asked, events, written
 from tests.remote.fake_server import HANG_UP, FakeServer, Request, says
 from tests.remote.faults import BEGUN, FAULTS, GOOD, GOOD_TEXT, error, stall_behind
 
@@ -32,13 +32,14 @@ GRACE_S = 0.05
 async def test_a_fault_is_answered_once_in_time_and_with_the_reason(fault):
     async with FakeServer(fault.answer) as server:
         with closing(connect(Endpoint(server.url))) as backend:
-            started = perf_counter()
+            limits = LIMITS if fault.expected in (BackendTimeout, "a") else Limits(8, 5)
+            stopwatch = Stopwatch()
             if isinstance(fault.expected, str):
-                assert await asked(backend, PROMPT, LIMITS) == fault.expected
+                assert await asked(backend, PROMPT, limits) == fault.expected
             else:
                 with pytest.raises(fault.expected, match=fault.words):
-                    await asked(backend, PROMPT, LIMITS)
-            assert perf_counter() - started < LIMITS.max_time_s + LIMITS.hard_max_time_s + GRACE_S
+                    await asked(backend, PROMPT, limits)
+            assert stopwatch.s < limits.max_time_s + limits.hard_max_time_s + GRACE_S
             server.answer = GOOD
             assert await asked(backend, PROMPT, Limits(8, 5)) == GOOD_TEXT
 
@@ -47,10 +48,10 @@ async def test_a_fault_is_answered_once_in_time_and_with_the_reason(fault):
 async def test_nothing_comes_later_than_the_first_token_is_due(name):
     async with FakeServer(FAULTS[name].answer) as server:
         with closing(connect(Endpoint(server.url))) as backend:
-            started = perf_counter()
+            started, stopwatch = perf_counter(), Stopwatch()
             with pytest.raises(BackendTimeout):
                 await asked(backend, PROMPT, LIMITS)
-            assert LIMITS.max_time_s <= perf_counter() - started < LIMITS.max_time_s + GRACE_S
+            assert stopwatch.s < LIMITS.max_time_s + GRACE_S and perf_counter() - started >= LIMITS.max_time_s
             assert await server.all_left()
 
 
@@ -77,10 +78,10 @@ async def test_a_server_that_takes_no_connections_is_given_up_in_time(connect_s,
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         with closing(connect(Endpoint(f"http://127.0.0.1:{full.getsockname()[1]}", connect_s=connect_s))) as backend:
-            started = perf_counter()
+            stopwatch = Stopwatch()
             with pytest.raises(BackendTimeout, match=words):
                 await asked(backend, PROMPT, LIMITS)
-            assert perf_counter() - started < min(connect_s, LIMITS.max_time_s) + GRACE_S
+            assert stopwatch.s < min(connect_s, LIMITS.max_time_s) + GRACE_S
         for filler in fillers:
             filler.close()
 
@@ -93,15 +94,15 @@ async def test_whatever_byte_a_server_stalls_at_the_request_is_answered_in_time(
         yield data[: int(request.json["input_prefix"])]
         await asyncio.sleep(3600)
 
-    limits = Limits(8, 0.6)
+    limits = Limits(8, 1.0)
     async with FakeServer(stalls) as server:
         with closing(connect(Endpoint(server.url))) as backend:
-            started = perf_counter()
+            stopwatch = Stopwatch()
             answers = await asyncio.gather(
-                *(asked(backend, FimPrompt(str(k), "\n"), limits) for k in range(0, len(data), 11)),
+                *(asked(backend, FimPrompt(str(k), "\n"), limits) for k in range(0, len(data), 17)),
                 return_exceptions=True,
             )
-            assert perf_counter() - started < limits.max_time_s + limits.hard_max_time_s + 2 * GRACE_S
+            assert stopwatch.s < limits.max_time_s + limits.hard_max_time_s + GRACE_S
             assert await server.all_left()
     texts = [answer for answer in answers if isinstance(answer, str)]
     assert set(texts) == {"a + ", GOOD_TEXT}
