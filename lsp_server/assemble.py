@@ -73,7 +73,8 @@ def _remote_engine(settings: Settings, tell: Callable[[str], None]) -> Engine:
         n_window_tokens=n_prompt + limits.max_tokens,
     )
     never_sent = (*NEVER_SENT, *settings.backend.neverSend)
-    return Engine(backend, token_counter(first), WindowBudget(n_prompt), limits, info, never_sent)
+    n_extra = settings.backend.otherFilesTokens
+    return Engine(backend, token_counter(first), WindowBudget(n_prompt), limits, info, never_sent, n_extra)
 
 
 def connected(server: ServerSettings) -> RemoteBackend:

@@ -14,7 +14,7 @@ from lsp_server.backends.pace import Haste, Paced
 from lsp_server.context import gather
 from lsp_server.context.window import WindowBudget
 from lsp_server.privacy import is_excluded, path_in
-from lsp_server.prompt import fit, open_files
+from lsp_server.prompt import fit, fitting, open_files
 from lsp_server.stopping.written import Written
 from lsp_server.syntax import Seam, Tree
 from lsp_server.trace import Trace
@@ -57,6 +57,7 @@ class Engine:
     limits: Limits
     model: ModelInfo
     never_sent: tuple[str, ...] = ()  # patterns of files that must not leave the machine; none where nothing does
+    n_extra_tokens: int = 0  # of other open files, that go along
     in_process: bool = False  # the model is in this process: what is computed ahead costs nobody else anything
     ends_by_itself: bool = True  # False: the model hardly ever says that it is done, so one line is one line
 
@@ -114,7 +115,8 @@ async def complete(
             trace.plan, engine = plan, _planned(engine, plan)
             if plan.n_window:
                 trace.context = context = _gather(engine, snapshot, tree, haste.small_window)
-        trace.prompt = prompt = replace(fit(context.window, open_files(snapshot)), rank=rank)
+        extra = fitting(snapshot.others, engine.n_extra_tokens)
+        trace.prompt = prompt = replace(fit(context.window, open_files(snapshot), extra), rank=rank)
     with trace.stage("generation"):
         seam = Seam(tree, snapshot.text, snapshot.offset) if tree else None
         trace.generation = generation = await _generate(engine, prompt, context, seam, trace)

@@ -77,6 +77,7 @@ def is_ignored_secret(path: str) -> bool:
     )
 
 
+@lru_cache(1024)
 def _sounds_secret(path: str) -> bool:
     return any(word.lower() in SECRET_WORDS for word in WORD.findall(path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from lsp_server.text import with_plain_line_ends
 from lsp_server.values import FimPrompt, OpenFiles, Snapshot, Window
@@ -10,12 +11,13 @@ from lsp_server.values import FimPrompt, OpenFiles, Snapshot, Window
 # Of the open files, in characters. A long document is cut in steps, so that most keys leave the cut where it is.
 MAX_ABOVE, MAX_BELOW, MAX_OTHERS = 120_000, 60_000, 60_000
 STEP = 20_000
+CHARS_PER_TOKEN = 3  # a low estimate, since who counts exactly has a vocabulary and no place for other files
 
 # Nothing but closers right of the cursor: editors put them there the moment the bracket is opened.
 AUTO_CLOSED = re.compile(r"\A[)\]}\"'`]+[ \t]*(?=\n|\Z)")
 
 
-def fit(window: Window, files: OpenFiles | None = None) -> FimPrompt:
+def fit(window: Window, files: OpenFiles | None = None, extra: tuple[str, ...] = ()) -> FimPrompt:
     """Heal the seam at the cursor and hand the segments over; the window is within the budget already.
 
     In byte-pair vocabularies a space belongs to the word behind it (" return" is one token), so a prompt that ends in a
@@ -28,8 +30,19 @@ def fit(window: Window, files: OpenFiles | None = None) -> FimPrompt:
     """
     suffix = AUTO_CLOSED.sub("", window.suffix)
     if window.prefix.endswith(" "):
-        return FimPrompt(window.prefix[:-1], suffix, owed=" ", files=files)
-    return FimPrompt(window.prefix, suffix, files=files)
+        return FimPrompt(window.prefix[:-1], suffix, owed=" ", files=files, extra=extra)
+    return FimPrompt(window.prefix, suffix, files=files, extra=extra)
+
+
+def fitting(others: Sequence[str], n_tokens: int) -> tuple[str, ...]:
+    """Those of the other files, the first of them most useful, for which there is room, whole; the first comes last."""
+    kept: list[str] = []
+    room = n_tokens * CHARS_PER_TOKEN
+    for other in others:
+        if 0 < len(other) <= room:
+            room -= len(other)
+            kept.insert(0, with_plain_line_ends(other))
+    return tuple(kept)
 
 
 def open_files(snapshot: Snapshot) -> OpenFiles:

@@ -134,6 +134,13 @@ class BackendSettings:
     )
     local: bool = option(True, "Let the model in this process answer while no server does.", user_only=True)
     hedge: bool = option(False, "Ask a second server when the first is slower than it usually is.", user_only=True)
+    otherFilesTokens: int = option(
+        0,
+        "Tokens of other open files in the same language that a server is sent along at most; llama.cpp takes them, at"
+        " /infill. 0: none.",
+        user_only=True,
+        within=(0, 1_048_576),
+    )
     neverSend: tuple[str, ...] = option(
         (), "Files that are never sent to servers, as globs, beside keys and credentials.", user_only=True
     )

@@ -163,6 +163,7 @@ class FimPrompt:
     owed: str = ""        # taken back from the end of the prefix: the first new tokens must begin with it
     files: OpenFiles | None = field(default=None, repr=False)  # never part of the prompt itself
     rank: int = 0         # 1: begin with the second token in the model's favour, and so on; where a backend can
+    extra: tuple[str, ...] = ()    # texts of other files that are, the most useful last, where a backend has a place
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from tests.remote.faults import error, llama
 
 
 def engine_for(*servers: dict[str, object], **backend: object):
-    settings, complaints = merge(Settings(), {"backend": {"servers": list(servers), **backend}})
+    settings, complaints = merge(
+        Settings(), {"backend": {"servers": list(servers), **backend}, "suggest": {"maxTimeMs": 20_000}}
+    )
     assert complaints == ()
     return load_engine(settings)
 

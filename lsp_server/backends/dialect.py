@@ -20,6 +20,7 @@ class Asked:
     stop_ids: tuple[int, ...] = ()  # the tokens that end a text, where the vocabulary is known
     model: str = ""  # the server's name for it
     owed: str = ""  # what the answer must begin with; only for dialects that heal
+    extra: tuple[str, ...] = ()  # texts of other files; segments only
 
 
 @dataclass(frozen=True, slots=True)

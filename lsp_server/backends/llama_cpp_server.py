@@ -26,7 +26,8 @@ def completion_body(asked: Asked) -> dict[str, Any]:
 
 
 def infill_body(asked: Asked) -> dict[str, Any]:
-    segments: dict[str, Any] = {"input_prefix": asked.prompt, "input_suffix": asked.suffix, "input_extra": []}
+    extra = [{"text": text} for text in asked.extra]  # names may be left out, and say who somebody is
+    segments: dict[str, Any] = {"input_prefix": asked.prompt, "input_suffix": asked.suffix, "input_extra": extra}
     return {**COMMON, **segments, "n_predict": asked.max_tokens, "stop": list(asked.stops)}
 
 

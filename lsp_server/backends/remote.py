@@ -105,6 +105,7 @@ class RemoteBackend:
             stop_ids=tuple(sorted(self._ends.ids)[:MAX_STOP_IDS]),
             model=self.endpoint.model,
             owed=rendered.owed,
+            extra=rendered.extra,
         )
 
     def _encoded(self, asked: Asked) -> bytes:

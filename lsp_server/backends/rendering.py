@@ -32,6 +32,7 @@ class Rendered:
     suffix: str  # "" where the prompt holds it
     n_tokens: int  # an estimate where the vocabulary is not known
     owed: str = ""  # left out of the prompt: the server holds the answer to it
+    extra: tuple[str, ...] = ()
 
 
 Rendering = Callable[[FimPrompt], Rendered]
@@ -53,7 +54,8 @@ def _ids(prompt: FimPrompt, encoder: PromptEncoder) -> Rendered:
 
 def as_segments(prompt: FimPrompt) -> Rendered:
     prefix, suffix = sound(prompt.prefix + prompt.owed), sound(prompt.suffix)
-    return Rendered(prefix, suffix, estimated_tokens(prefix) + estimated_tokens(suffix))
+    extra = tuple(map(sound, prompt.extra))
+    return Rendered(prefix, suffix, sum(map(estimated_tokens, (prefix, suffix, *extra))), extra=extra)
 
 
 def as_text(family: str, order: str = "") -> Rendering:

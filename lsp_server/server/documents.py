@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from time import perf_counter
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from lsp_server.cache import Answers
-from lsp_server.privacy import NEVER_SENT, is_excluded
+from lsp_server.privacy import NEVER_SENT, is_excluded, path_in
 from lsp_server.server.rhythm import Rhythm
 from lsp_server.syntax import Syntax, Tree
 from lsp_server.text import Document, Encoding
@@ -153,14 +153,9 @@ class Documents:
             (other.rpartition("/")[0] != folder, other, document.document.text)
             for other, document in self._open.items()
             if other != uri and document.is_known and document.document.language_id == language_id
-            if not _is_private(document.path or other, patterns)
+            if not is_excluded(document.path or path_in(other), patterns)
         ]
         return tuple(text for *_, text in sorted(found)[:MAX_OTHERS])
-
-
-@lru_cache(256)
-def _is_private(path: str, patterns: tuple[str, ...]) -> bool:
-    return is_excluded(path, patterns)
 
 
 def _path_of(uri: str) -> str:

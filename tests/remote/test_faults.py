@@ -189,7 +189,7 @@ async def test_cancelling_the_task_closes_the_connection_at_once(after_s):
             await asyncio.sleep(after_s)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            assert await server.all_left(within_s=0.2)
+            assert await server.all_left()
 
 
 async def test_a_servers_words_are_not_repeated_where_they_hold_the_users_code():

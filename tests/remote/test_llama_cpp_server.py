@@ -98,6 +98,13 @@ async def test_infill_has_the_template_that_this_process_has(llama_cpp, model_pa
         assert await asked(backend, prompt) == expected
 
 
+async def test_infill_reads_other_files_where_they_are_sent_along(llama_cpp):
+    with closing(connect(Endpoint(llama_cpp))) as backend:
+        prompts = (PROMPT, replace(PROMPT, extra=("RATE = 0.19\n" * 20,)))
+        alone, beside = [(await events(backend, prompt))[0] for prompt in prompts]
+    assert beside.n_tokens > alone.n_tokens + 20
+
+
 async def test_what_the_server_has_evaluated_already_is_told(llama_cpp, model_path):
     with closing(remote(llama_cpp, model_path)) as backend:
         await events(backend)
