@@ -5,10 +5,13 @@ What the model suggests is its own affair. What counts here is that Tab makes ex
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +41,15 @@ class Rectangle:
     def perimeter(self):
         ┃
 """
+PYTHON_EXTENSION = """\
+const selected = { id: "PYTHON", path: "PYTHON" };
+exports.activate = () => ({
+  environments: {
+    getActiveEnvironmentPath: () => selected,
+    resolveEnvironment: async ({ path }) => ({ executable: { uri: require("vscode").Uri.file(path) } }),
+  },
+});
+"""
 POINT = """\
 class Point:
     def __init__(self, x, y):
@@ -49,8 +61,21 @@ class Point:
 def code_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer]:
     folder = tmp_path_factory.mktemp("vscode")
     (folder / "project").mkdir()
-    with CodeServer(TOOLS.code_server, TOOLS.extension, folder, own_environment(folder)).running() as running:
+    extensions = TOOLS.extension, python_extension(folder)
+    with CodeServer(TOOLS.code_server, extensions, folder, own_environment(folder)).running() as running:
         yield running
+
+
+def python_extension(folder: Path) -> Path:
+    """As much of Microsoft's extension for Python as ours asks: the environment in `folder` is the selected one."""
+    manifest = {
+        **{"publisher": "ms-python", "name": "python", "version": "2025.0.0", "engines": {"vscode": "^1.91.0"}},
+        **{"main": "extension.js", "activationEvents": ["onStartupFinished"]},
+    }
+    with zipfile.ZipFile(folder / "python.vsix", "w") as archive:
+        archive.writestr("extension/package.json", json.dumps(manifest))
+        archive.writestr("extension/extension.js", PYTHON_EXTENSION.replace("PYTHON", str(folder / "env/bin/python")))
+    return folder / "python.vsix"
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +114,9 @@ def type_and_accept(window: Window, typed: str, key: str = "Tab") -> tuple[str, 
 
 def test_a_half_written_function_is_continued_and_tab_puts_what_was_drawn_into_the_file(window: Window) -> None:
     window.edit("rectangle.py", RECTANGLE)
-    drawn, saved = type_and_accept(window, "return 2 * (self.width")
+    drawn, saved = type_and_accept(window, "return 2 * (self.")
     assert saved == f"{drawn}\n"
-    assert len(saved) > len(RECTANGLE.replace("┃", "return 2 * (self.width)"))
+    assert len(saved) > len(RECTANGLE.replace("┃", "return 2 * (self.)"))
 
 
 def test_one_undo_takes_back_what_was_accepted_and_nothing_else(window: Window) -> None:
@@ -124,6 +149,20 @@ def test_typing_what_is_suggested_keeps_the_suggestion(window: Window) -> None:
     ghost, drawn = window.until_ghost(), window.drawn()
     window.type(ghost[:3])
     assert window.until_ghost() == ghost[3:] and window.drawn() == drawn
+
+
+def test_what_is_accepted_is_counted_by_the_server(window: Window, code_server: CodeServer) -> None:
+    window.edit("counted.py", RECTANGLE)
+    n_before = n_accepted(code_server)
+    type_and_accept(window, "return 2 * (self.")
+    window.command("Infill: Restart the Server")  # it writes when it ends
+    until("the count", lambda: n_accepted(code_server) == n_before + 1)
+
+
+def n_accepted(code_server: CodeServer) -> int:
+    command = [sys.executable, "-m", "lsp_server", "stats", "--json"]
+    printed = subprocess.run(command, env=code_server.env, capture_output=True, check=True).stdout
+    return int(json.loads(printed)["total"]["accepted"])
 
 
 def test_escape_dismisses_and_the_command_asks_again(window: Window) -> None:
@@ -224,7 +263,7 @@ def test_a_server_that_is_killed_is_started_again_and_suggests(window: Window, c
     window.edit("killed.py", RECTANGLE)
     (server,) = servers(code_server)
     os.kill(server.pid, signal.SIGKILL)
-    until("another one", lambda: servers(code_server) and servers(code_server)[0].pid != server.pid)
+    until_another(code_server, server)
     window.until_ready()
     drawn, saved = type_and_accept(window, "return 2 * (self.")
     assert saved == f"{drawn}\n"
@@ -233,6 +272,10 @@ def test_a_server_that_is_killed_is_started_again_and_suggests(window: Window, c
 def servers(code_server: CodeServer) -> list[psutil.Process]:
     children = code_server.process.children(recursive=True)
     return [child for child in children if child.status() != psutil.STATUS_ZOMBIE and "lsp_server" in child.cmdline()]
+
+
+def until_another(code_server: CodeServer, server: psutil.Process) -> None:
+    until("another server", lambda: servers(code_server) not in ([], [server]))
 
 
 def bad_server(folder: Path, mode: str) -> Path:
@@ -274,13 +317,29 @@ def test_an_older_server_suggests_and_what_it_cannot_do_is_said(
     assert until("a message", window.message) == "infill-ls 0.0.1 is too old for that; update it."
 
 
-def test_a_missing_program_is_named_and_used_as_soon_as_the_setting_says_where_it_is(
-    window: Window, code_server: CodeServer, program: Path
+def test_a_missing_program_is_named_and_another_used_as_soon_as_the_setting_says_so(
+    window: Window, code_server: CodeServer
 ) -> None:
     code_server.set(**{"infill.command": "/nowhere/infill-ls"})
     assert until("a message", window.message).startswith("/nowhere/infill-ls was not found")
-    code_server.set(**{"infill.command": str(program)})
+    assert window.status() == "error infill"
+    code_server.set(**{"infill.command": "infill-ls"})
     window.until_ready()
+
+
+def test_a_program_in_the_selected_python_environment_is_used(
+    window: Window, code_server: CodeServer, program: Path
+) -> None:
+    in_environment = code_server.folder / "env" / "bin" / "infill-ls"
+    in_environment.parent.mkdir(parents=True)
+    shutil.move(program, in_environment)
+    (before,) = servers(code_server)
+    try:
+        window.command("Infill: Restart the Server")
+        until_another(code_server, before)
+        window.until_ready()
+    finally:
+        shutil.move(in_environment, program)
 
 
 def test_without_a_server_its_installation_is_typed_into_a_terminal_and_then_it_is_used(

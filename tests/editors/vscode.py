@@ -10,13 +10,13 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import psutil
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 PATIENCE_S = 60.0
 CLIENT = Path(__file__).parents[2] / "editor-clients" / "vscode"
@@ -77,15 +77,16 @@ class CodeServer:
 
     process: psutil.Process
 
-    def __init__(self, program: Path, extension: Path, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, program: Path, extensions: Sequence[Path], folder: Path, env: Mapping[str, str]) -> None:
         self.folder = folder
         folders = f"--user-data-dir={folder}/user", f"--extensions-dir={folder}/extensions"
         self._command = ["node", str(program), *folders]
         # As if started from a terminal: else the login shell is asked for the path.
-        self._env = {**os.environ, **env, "VSCODE_CLI": "1"}
+        self.env = {**os.environ, **env, "VSCODE_CLI": "1"}
         self.set()
         self.set_users()
-        self._run("--install-extension", str(extension))
+        for extension in extensions:
+            self._run("--install-extension", str(extension))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -106,7 +107,7 @@ class CodeServer:
     def running(self) -> Iterator[CodeServer]:
         with (self.folder / "code-server.log").open("wb") as log:
             process = subprocess.Popen(
-                [*self._command, *OPTIONS, f"--bind-addr={self.address}"], env=self._env, stdout=log, stderr=log
+                [*self._command, *OPTIONS, f"--bind-addr={self.address}"], env=self.env, stdout=log, stderr=log
             )
         self.process = psutil.Process(process.pid)
         try:
@@ -124,7 +125,7 @@ class CodeServer:
             return False
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run([*self._command, *arguments], env=self._env, check=True, capture_output=True)
+        subprocess.run([*self._command, *arguments], env=self.env, check=True, capture_output=True)
 
 
 class Window:
@@ -151,11 +152,19 @@ class Window:
 
     def _pick(self, key: str, text: str, entry: str) -> None:
         """Open VS Code's quick input, type, and take the entry as soon as it is the first one."""
-        self.press(key)
+        until("a place to type", lambda: self._opened_by(key))
         self._page.fill(QUICK_INPUT, text)
         self._page.wait_for_selector(f"{QUICK_LIST} .monaco-list-row.focused:has-text('{entry}')")
         self.press("Enter")
         self._page.wait_for_selector(QUICK_INPUT, state="hidden")
+
+    def _opened_by(self, key: str) -> bool:
+        """Press it again where it was lost on something that just went away."""
+        self.press(key)
+        with suppress(TimeoutError):
+            self._page.wait_for_selector(QUICK_INPUT, timeout=1000)
+            return True
+        return False
 
     def command(self, title: str) -> None:
         """From the command palette."""
@@ -184,7 +193,8 @@ class Window:
         return (item.get_attribute("aria-label") or "") if item else ""
 
     def until_ready(self) -> None:
-        until("the model", lambda: self.status() == "check infill")
+        """The model is loaded, by our own server."""
+        until("the model", lambda: self.status() == "check infill" and self.sentence().endswith("is ready"))
 
     def ghost(self) -> str:
         """The suggestion on the screen; "" where there is none."""

@@ -20,7 +20,7 @@ import { Status } from "./status";
 const RESTARTS = { most: 3, within_ms: 3 * 60_000 };
 const LATE_MS = 10_000; // after which somebody should know that there is no answer yet
 const MISSING_MS = 3_000; // between two looks for a program that is not there
-const END_MS = 1_000; // that the last words of a process that ends are waited for
+const END_MS = 2_000; // that a process that ends may take for its last words
 
 /** Who is told how the server is. */
 export interface Watcher {
@@ -65,7 +65,8 @@ export class Server {
     clearTimeout(this.looking);
     const { client, process } = this;
     this.client = this.process = undefined;
-    await client?.dispose().catch(() => undefined); // one that never came up cannot be stopped either
+    await client?.dispose().catch(() => process?.kill()); // one that never came up cannot be stopped either
+    await Promise.race([this.closed, after(END_MS)]);
     process?.kill();
   }
 
