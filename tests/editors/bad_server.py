@@ -7,10 +7,8 @@ import sys
 from typing import Any
 
 INLINE = "textDocument/inlineCompletion"
-OLD = {
-    "capabilities": {"textDocumentSync": 2, "inlineCompletionProvider": {}},
-    "serverInfo": {"name": "infill-ls", "version": "0.0.1"},
-}
+CAPABILITIES = {"textDocumentSync": 2, "inlineCompletionProvider": {}}
+COMMANDS = {"listening": {"executeCommandProvider": {"commands": ["infill.status"]}}}
 SUGGESTION = "[suggested]"
 
 
@@ -30,12 +28,15 @@ def answer(request: dict[str, Any], **result_or_error: object) -> None:
 
 
 def serve(mode: str) -> None:
-    """An old one, which knows the standard only, unless `mode` says that it is worse."""
+    """An old one, which knows the standard only, unless `mode` says otherwise."""
     while request := receive():
+        if "id" not in request:
+            print("heard", request["method"], file=sys.stderr)
         if "id" not in request or mode == "silent":
             continue
         if request["method"] == "initialize":
-            answer(request, result=OLD)
+            info = {"name": "infill-ls", "version": "0.0.1"}
+            answer(request, result={"capabilities": CAPABILITIES | COMMANDS.get(mode, {}), "serverInfo": info})
         elif request["method"] == INLINE:
             if mode == "crashing":
                 sys.exit("the model fell over")

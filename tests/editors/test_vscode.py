@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,7 @@ exports.activate = () => ({
   },
 });
 """
+HEARD = re.compile(r"heard (\S+)")
 POINT = """\
 class Point:
     def __init__(self, x, y):
@@ -117,6 +119,17 @@ def test_a_half_written_function_is_continued_and_tab_puts_what_was_drawn_into_t
     drawn, saved = type_and_accept(window, "return 2 * (self.")
     assert saved == f"{drawn}\n"
     assert len(saved) > len(RECTANGLE.replace("┃", "return 2 * (self.)"))
+
+
+def test_the_picture_in_the_readme_is_what_is_seen(window: Window, tmp_path: Path) -> None:
+    """INFILL_PICTURE is where it is put, such as editor-clients/vscode/screenshot.png."""
+    sample = (Path(__file__).parents[1] / "samples" / "cart.py").read_text("utf-8")
+    window.edit("cart.py", sample.replace("if item.\n", "if item.┃\n"))
+    window.press("Alt+\\")
+    ghost = window.until_ghost()
+    picture = Path(os.environ.get("INFILL_PICTURE", tmp_path / "vscode.png"))
+    window.screenshot(picture, width=820, height=420)
+    assert ghost and picture.stat().st_size < 100_000
 
 
 def test_one_undo_takes_back_what_was_accepted_and_nothing_else(window: Window) -> None:
@@ -315,6 +328,18 @@ def test_an_older_server_suggests_and_what_it_cannot_do_is_said(
     assert saved == f"{drawn}\n" == f"abc{SUGGESTION}\n"
     window.command("Infill: Show What Was Asked")
     assert until("a message", window.message) == "infill-ls 0.0.1 is too old for that; update it."
+
+
+def test_the_server_hears_where_the_cursor_moves_to_and_of_edits_only_as_such(
+    window: Window, code_server: CodeServer, tmp_path: Path
+) -> None:
+    code_server.set(**{"infill.command": str(bad_server(tmp_path, "listening"))})
+    until("the other server", lambda: "infill-ls 0.0.1 is running" in window.sentence())
+    window.edit("cursor.py", "first┃\n\n")
+    window.type("abc")
+    window.press("ArrowDown")
+    wanted = [*["textDocument/didChange"] * 3, "infill/didMoveCursor"]
+    until("three edits and a move", lambda: HEARD.findall(code_server.log())[-4:] == wanted)
 
 
 def test_a_missing_program_is_named_and_another_used_as_soon_as_the_setting_says_so(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import psutil
-from playwright.sync_api import Page, TimeoutError, sync_playwright
+from playwright.sync_api import Page, TimeoutError, ViewportSize, sync_playwright
 
 PATIENCE_S = 60.0
 CLIENT = Path(__file__).parents[2] / "editor-clients" / "vscode"
@@ -25,6 +25,7 @@ CODE_SERVER = "node_modules/code-server/out/node/entry.js"
 USERS_SETTINGS = {
     "files.autoSave": "off",
     "editor.minimap.enabled": False,
+    "editor.stickyScroll.enabled": False,
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.suggestOnTriggerCharacters": False,
     "security.workspace.trust.enabled": False,
@@ -32,12 +33,14 @@ USERS_SETTINGS = {
     "telemetry.telemetryLevel": "off",
     "terminal.integrated.gpuAcceleration": "off",  # so that the page holds its text
     "terminal.integrated.stickyScroll.enabled": False,
+    "workbench.activityBar.location": "hidden",
     "workbench.startupEditor": "none",
 }
 MACHINES_SETTINGS = {"workbench.welcomePage.walkthroughs.openOnInstall": False}
 OPTIONS = ("--auth", "none", "--disable-telemetry", "--disable-update-check", "--disable-getting-started-override")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 STATUS = '[id="infill.infill.infill"]'
+SIZE: ViewportSize = {"width": 1000, "height": 560}
 EDITOR = ".editor-group-container.active .monaco-editor"
 # From top to bottom, the lines of a suggestion among those of the text.
 LINES = """editor => {
@@ -85,8 +88,7 @@ class CodeServer:
         self.env = {**os.environ, **env, "VSCODE_CLI": "1"}
         self.set()
         self.set_users()
-        for extension in extensions:
-            self._run("--install-extension", str(extension))
+        self._run(*(argument for extension in extensions for argument in ("--install-extension", str(extension))))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -94,6 +96,10 @@ class CodeServer:
     def set(self, **settings: object) -> None:
         """Settings of the machine, where VS Code looks for those that a workspace may not choose."""
         self._write("Machine", MACHINES_SETTINGS | settings)
+
+    def log(self) -> str:
+        """What our extension has logged."""
+        return "".join(file.read_text("utf-8") for file in self.folder.glob("user/logs/*/*/infill.infill/infill.log"))
 
     def set_users(self, **settings: object) -> None:
         self._write("User", USERS_SETTINGS | settings)
@@ -267,17 +273,19 @@ class Window:
         return [text.replace("\u00a0", " ") for text in shown]
 
     def screenshot(self, file: Path, width: int, height: int) -> None:
-        former = self._page.viewport_size
+        """Of the editor and the status bar, without the side bar."""
+        self.press("Control+B")
         self._page.set_viewport_size({"width": width, "height": height})
         self._page.screenshot(path=file)
-        self._page.set_viewport_size(former)
+        self._page.set_viewport_size(SIZE)
+        self.press("Control+B")
 
 
 @contextmanager
 def browser(chromium: str) -> Iterator[NewPage]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
-        yield lambda: running.new_page(viewport={"width": 1000, "height": 560})
+        yield lambda: running.new_page(viewport=SIZE)
         running.close()
 
 

@@ -2,6 +2,7 @@
 // for them, and VS Code draws and accepts them.
 import { commands, Disposable, ExtensionContext, window, workspace } from "vscode";
 import { Asked, SCHEME } from "./asked";
+import { followCursor } from "./cursor";
 import { showMenu } from "./menu";
 import { install, tellMissing } from "./missing";
 import { switchModel } from "./models";
@@ -42,6 +43,7 @@ export async function activate(context: ExtensionContext): Promise<void> {
       showLog: () => log.show(),
       openSettings: () => commands.executeCommand("workbench.action.openSettings", `@ext:${context.extension.id}`),
     }),
+    followCursor(running),
     workspace.registerTextDocumentContentProvider(SCHEME, asked),
     workspace.onDidChangeConfiguration((change) => {
       if (settings.atStart.some((key) => change.affectsConfiguration(key))) void running.restartByHand();

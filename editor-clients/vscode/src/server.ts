@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as after } from "node:timers/promises";
-import { LogOutputChannel, window } from "vscode";
+import { languages, LogOutputChannel, Position, TextDocument, window } from "vscode";
 import {
   CloseAction,
   DidChangeConfigurationNotification,
@@ -17,6 +17,7 @@ import { find } from "./program";
 import { Settings } from "./settings";
 import { Status } from "./status";
 
+const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }];
 const RESTARTS = { most: 3, within_ms: 3 * 60_000 };
 const LATE_MS = 10_000; // after which somebody should know that there is no answer yet
 const MISSING_MS = 3_000; // between two looks for a program that is not there
@@ -88,6 +89,12 @@ export class Server {
     return this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: args }).catch(failed);
   }
 
+  cursorMoved(document: TextDocument, position: Position): void {
+    if (!this.client || !this.can("infill.status") || !languages.match(DOCUMENTS, document)) return;
+    const place = this.client.code2ProtocolConverter.asTextDocumentPositionParams(document, position);
+    void this.client.sendNotification("infill/didMoveCursor", place).catch(() => undefined); // it has just ended
+  }
+
   private async start(): Promise<void> {
     const program = await find(this.settings.command);
     if (!program) return this.lookAgainFor(this.settings.command);
@@ -155,7 +162,7 @@ export class Server {
   private options(client: () => LanguageClient): LanguageClientOptions {
     const gone = (why: string) => void this.ended(client(), why);
     return {
-      documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
+      documentSelector: DOCUMENTS,
       initializationOptions: () => this.settings.ofUser(),
       outputChannel: this.log,
       // The server's log; it says itself what is an error.
