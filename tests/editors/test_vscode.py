@@ -52,9 +52,15 @@ exports.activate = () => ({
 });
 """
 HEARD = re.compile(r"heard (\S+)")
-POINT = """\
-class Point:
-    def __init__(self, x, y):
+LEAF = """\
+class Node:
+    def __init__(self, value, left, right):
+        self.value = value
+        self.left = left
+        self.right = right
+
+class Leaf:
+    def __init__(self, value, left, right):
         ┃
 """
 
@@ -147,10 +153,10 @@ def test_a_suggestion_is_accepted_word_by_word_and_its_rest_stays(window: Window
 
 
 def test_a_suggestion_of_several_lines_is_accepted_line_by_line(window: Window) -> None:
-    window.edit("point.py", POINT)
+    window.edit("leaf.py", LEAF)
     window.press("Alt+\\")
     window.until_ghost()
-    drawn, n_lines = window.drawn().splitlines(), POINT.count("\n")
+    drawn, n_lines = window.drawn().splitlines(), LEAF.count("\n")
     assert len(drawn) > n_lines, "the model in the package suggests several lines here"
     window.press("Control+ArrowDown")
     assert window.saved().rstrip().splitlines() == drawn[:n_lines]
@@ -165,17 +171,16 @@ def test_typing_what_is_suggested_keeps_the_suggestion(window: Window) -> None:
 
 
 def test_what_is_accepted_is_counted_by_the_server(window: Window, code_server: CodeServer) -> None:
-    window.edit("counted.py", RECTANGLE)
-    n_before = n_accepted(code_server)
-    type_and_accept(window, "return 2 * (self.")
+    window.edit("counted.lua", "apples_in_the_basket = 3\nprint(┃)\n")
+    type_and_accept(window, "app")
     window.command("Infill: Restart the Server")  # it writes when it ends
-    until("the count", lambda: n_accepted(code_server) == n_before + 1)
+    until("the count", lambda: n_accepted(code_server, "lua") == 1)
 
 
-def n_accepted(code_server: CodeServer) -> int:
+def n_accepted(code_server: CodeServer, language: str) -> int:
     command = [sys.executable, "-m", "lsp_server", "stats", "--json"]
     printed = subprocess.run(command, env=code_server.env, capture_output=True, check=True).stdout
-    return int(json.loads(printed)["total"]["accepted"])
+    return int(json.loads(printed)["languages"].get(language, {"accepted": 0})["accepted"])
 
 
 def test_escape_dismisses_and_the_command_asks_again(window: Window) -> None:
@@ -278,6 +283,7 @@ def test_a_server_that_is_killed_is_started_again_and_suggests(window: Window, c
     os.kill(server.pid, signal.SIGKILL)
     until_another(code_server, server)
     window.until_ready()
+    assert "infill-ls ended by itself: SIGKILL" in code_server.log()
     drawn, saved = type_and_accept(window, "return 2 * (self.")
     assert saved == f"{drawn}\n"
 

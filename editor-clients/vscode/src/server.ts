@@ -18,6 +18,7 @@ import { Settings } from "./settings";
 import { Status } from "./status";
 
 const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }];
+const LOGGED = /^\d{4}-\d\d-\d\d /;
 const RESTARTS = { most: 3, within_ms: 3 * 60_000 };
 const LATE_MS = 10_000; // after which somebody should know that there is no answer yet
 const MISSING_MS = 3_000; // between two looks for a program that is not there
@@ -35,8 +36,8 @@ export interface Watcher {
 export class Server {
   private client: LanguageClient | undefined;
   private process: ChildProcess | undefined;
-  private closed: Promise<unknown> = Promise.resolve();
-  private lastWords = ""; // its latest line on stderr: where it ends by itself, that says why
+  private closed: Promise<unknown[]> = Promise.resolve([]); // with its exit code or signal
+  private lastWords = ""; // its latest line on stderr that is none of its log: where it ends by itself, that says why
   private ends_ms: number[] = [];
   private looking: NodeJS.Timeout | undefined;
   private changing = Promise.resolve();
@@ -100,14 +101,15 @@ export class Server {
     if (!program) return this.lookAgainFor(this.settings.command);
     this.log.info(`starting ${program}`);
     this.watcher.show({ state: "loading", message: `${program} is starting` });
-    const client: LanguageClient = new QuietClient("infill", "infill", () => this.spawn(program), this.options(() => client));
+    const options = this.options(() => client);
+    const client: LanguageClient = new QuietClient("infill", "infill", () => this.spawn(program), options);
     this.client = client;
     client.onNotification("infill/status", (now: Status) => this.watcher.show(now));
     try {
       await this.patiently(client.start());
       void this.greet(client);
     } catch (error) {
-      await this.ended(client, String(error));
+      await this.ended(client, error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -124,6 +126,7 @@ export class Server {
   private async spawn(program: string): Promise<ChildProcess> {
     const child = spawn(program, ["--stdio", `--clientProcessId=${process.pid}`], { cwd: dirname(program) });
     await once(child, "spawn");
+    this.lastWords = "";
     this.closed = once(child, "close");
     return (this.process = child);
   }
@@ -131,7 +134,7 @@ export class Server {
   private async greet(client: LanguageClient): Promise<void> {
     const running = `${this.nameWithVersion()} is running`;
     const silent: Status = { state: "ready", message: `${running}; it is too old to say how it is.` };
-    const useless: Status = { state: "error", message: `${running}, but it is too old to suggest anything; update it.` };
+    const useless: Status = { state: "error", message: `${running}, but too old to suggest anything; update it.` };
     const canSuggest = client.initializeResult?.capabilities.inlineCompletionProvider;
     const status = canSuggest ? await client.sendRequest<Status>("infill/status").catch(() => silent) : useless;
     if (this.client !== client) return;
@@ -144,11 +147,12 @@ export class Server {
     if (this.client !== client) return; // told to, or known already
     const { process } = this;
     this.client = undefined;
-    await Promise.race([this.closed, after(END_MS)]);
+    const [code, signal] = await Promise.race([this.closed, after(END_MS, [])]);
     process?.kill();
     const now_ms = Date.now();
     this.ends_ms = [...this.ends_ms.filter((end_ms) => now_ms - end_ms < RESTARTS.within_ms), now_ms];
-    const sentence = `infill-ls ended by itself: ${this.lastWords || why}`;
+    const end = signal ?? (code === undefined ? why : `exit code ${code}`);
+    const sentence = `infill-ls ended by itself: ${this.lastWords || end}`;
     this.log.error(sentence);
     if (this.ends_ms.length > RESTARTS.most) this.watcher.gaveUp(sentence);
     else void this.restart();
@@ -156,7 +160,7 @@ export class Server {
 
   private heard(line: string): void {
     this.log.info(line);
-    this.lastWords = line.trim() || this.lastWords;
+    if (line.trim() && !LOGGED.test(line)) this.lastWords = line.trim();
   }
 
   private options(client: () => LanguageClient): LanguageClientOptions {

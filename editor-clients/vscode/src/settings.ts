@@ -1,6 +1,7 @@
 // What was set, and by whom. The manifest declares every setting of the server; the scope "machine" marks those that a
 // workspace may not choose. Only values that somebody set are sent: the rest is up to the server and its own file.
 import { ExtensionContext, workspace } from "vscode";
+import { DEFAULT_COMMAND } from "./program";
 
 const SECTION = "infill";
 const CLIENTS_OWN = ["infill.command"];
@@ -25,7 +26,7 @@ export class Settings {
   }
 
   get command(): string {
-    return workspace.getConfiguration().get("infill.command") || "infill-ls";
+    return workspace.getConfiguration().get("infill.command") || DEFAULT_COMMAND;
   }
 
   /** The user's own, for the server to start with. */

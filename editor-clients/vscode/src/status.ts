@@ -1,5 +1,5 @@
 // How the server is, in the status bar.
-import { Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } from "vscode";
+import { Disposable, StatusBarAlignment, ThemeColor, window } from "vscode";
 
 /** What `infill/status` says; an older server says less. */
 export interface Status {
@@ -45,6 +45,7 @@ export class StatusItem implements Disposable {
 
   /** A request has been waiting for long (a sentence), or none is any more. */
   showLateness(sentence: string | undefined): void {
+    if (sentence === this.lateness) return;
     this.lateness = sentence;
     this.draw();
   }
@@ -59,8 +60,8 @@ export class StatusItem implements Disposable {
     this.item.text = `${ICONS[icon]} infill`;
     this.item.backgroundColor = icon === "error" ? new ThemeColor("statusBarItem.errorBackground") : undefined;
     this.item.accessibilityInformation = { label: `infill: ${sentence}` };
-    const last = this.status.last ? `Last: ${this.status.last.sentence}` : "";
-    this.item.tooltip = new MarkdownString().appendText([sentence, last].filter(Boolean).join("\n\n"));
+    const last = this.status.last ? `last: ${this.status.last.sentence}` : "";
+    this.item.tooltip = [sentence, last].filter(Boolean).join("\n");
   }
 
   private shown(): { icon: keyof typeof ICONS; sentence: string } {
