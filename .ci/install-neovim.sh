@@ -2,8 +2,8 @@
 # Neovim 0.12 from a newer Debian suite, unpacked beside the system, which it leaves alone. Prints the path of nvim.
 # The suite moves, so what was downloaded is kept, with its versions; delete the folder for newer packages.
 set -euo pipefail
-home="${XDG_CACHE_HOME:-$HOME/.cache}/infill-ls-ci/neovim"
-suite="${INFILL_DEBIAN_SUITE:-forky}"
+suite="${1:-forky}"
+home="${XDG_CACHE_HOME:-$HOME/.cache}/infill-ls-ci/neovim-$suite"
 nvim="$home/unpacked/usr/bin/nvim"
 
 archive_of_this_system() {   # from the deb822 files, or the one-line format before them

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,34 @@ START = (
     # Counts the models that are ready: each server reports progress while it loads one.
     "let g:models_ready = 0 | autocmd LspProgress end let g:models_ready += 1",
     # A message too long for its line must not wait for a key.
-    "set messagesopt=wait:0,history:500",
+    "if exists('+messagesopt') | set messagesopt=wait:0,history:500 | else | set cmdheight=4 | endif",
 )
 # A style of its own tells the suggestion from everything else that Neovim draws in its dim colour.
 OWN_STYLE = "highlight ComplHint guifg=#8b949e gui=italic"
 
 
-def find() -> str | None:
-    """The Neovim named by INFILL_NVIM, or the one on the path; None where it is missing or older than 0.12."""
-    path = os.environ.get("INFILL_NVIM") or shutil.which("nvim")
-    if path is None:
-        return None
-    shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    major, minor = shown.split()[1].removeprefix("v").split(".")[:2]
-    return path if (int(major), int(minor)) >= (0, 12) else None
+@dataclass(frozen=True)
+class Setup:
+    """A Neovim, and who draws the suggestions in it."""
+
+    name: str
+    program: str
+    commands: tuple[str, ...] = ()
+
+
+def setups() -> list[Setup]:
+    """Each way that suggestions are drawn: by the Neovim of INFILL_NVIM (or the path) itself, which takes 0.12, by our
+    plugin in it, and by our plugin in the older one of INFILL_NVIM_OLD. None where the first is missing or too old."""
+    program, older = os.environ.get("INFILL_NVIM") or shutil.which("nvim"), os.environ.get("INFILL_NVIM_OLD")
+    if program is None or _version(program) < (0, 12):
+        return []
+    ours = Setup("our drawing", program, ("lua vim.g.infill = {builtin = false}",))
+    return [Setup("built in", program), ours, *([Setup("older", older)] if older else [])]
+
+
+def _version(program: str) -> tuple[int, ...]:
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in shown.split()[1].removeprefix("v").split(".")[:2])
 
 
 class Neovim:
@@ -46,7 +61,7 @@ class Neovim:
 
     def __init__(
         self,
-        program: str,
+        setup: Setup,
         *files: Path,
         env: Mapping[str, str],
         folder: Path | None = None,
@@ -58,10 +73,10 @@ class Neovim:
             "--embed",
             "--clean",
             "-n",
-            *(word for command in (*START, *commands) for word in ("--cmd", command)),
+            *(word for command in (*START, *setup.commands, *commands) for word in ("--cmd", command)),
         ]
         self._process = subprocess.Popen(
-            [program, *options, *map(str, files)],
+            [setup.program, *options, *map(str, files)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **env},
@@ -89,7 +104,8 @@ class Neovim:
 
     def page(self) -> str:
         """What the screen shows as the file's text, with the suggestion."""
-        shown = [line for line in self.screen().lines()[:-2] if line != "~"]
+        n_lines = self.eval("&lines - &cmdheight - 1")  # above the status line
+        shown = [line for line in self.screen().lines()[:n_lines] if line != "~"]
         return "".join(f"{line}\n" for line in shown)
 
     def ghost(self) -> str:
@@ -108,12 +124,36 @@ class Neovim:
             time.sleep(0.02)
         return result
 
+    def lua(self, code: str) -> Any:
+        """What this piece of Lua returns."""
+        return self._ask("nvim_exec_lua", code, [])
+
+    def open(self, file: Path) -> None:
+        """Open this file and no other, and wait until suggestions are made for it."""
+        self.type("<C-\\><C-n>")
+        self._ask("nvim_command", f"silent %bwipeout! | edit {file}")
+        self.until_attached()
+
+    def until_attached(self) -> None:
+        self.until("the server to know the file", lambda: self.lua("return require('infill.server').client(0) ~= nil"))
+        # Inline completion is switched on in a callback of its own, after that; one scheduled now comes behind it.
+        self.lua("vim.g.is_idle = false; vim.schedule(function() vim.g.is_idle = true end)")
+        self.until("its callbacks", lambda: self.eval("g:is_idle"))
+
     def until_ready(self) -> None:
         self.until("the model", lambda: self.eval("g:models_ready") > 0)
 
-    def close(self) -> str:
-        """End it; returns the last error message that it has shown."""
+    def messages(self) -> str:
+        """All that was said to the user."""
+        return str(self._ask("nvim_exec2", "messages", {"output": True})["output"])
+
+    def complaint(self) -> str:
+        """The last error message; forgotten with this."""
         complaint = str(self.eval("v:errmsg"))
+        self._ask("nvim_command", "let v:errmsg = ''")
+        return complaint
+
+    def close(self) -> None:
         self._send("nvim_command", "qall!")
         try:
             self._process.wait(PATIENCE_S)
@@ -121,14 +161,12 @@ class Neovim:
             self._process.kill()
             self._process.stdin.close()
             self._process.stdout.close()
-        return complaint
 
     def _state(self) -> str:
         """For a failed test: the screen, the messages, and what the server wrote to stderr."""
-        log = Path(self.eval("v:lua.vim.lsp.log.get_filename()"))
+        log = Path(self.lua("return (vim.lsp.log.get_filename or vim.lsp.get_log_path)()"))
         logged = log.read_text("utf-8") if log.exists() else ""
-        messages = self._ask("nvim_exec2", "messages", {"output": True})["output"]
-        return "\n".join([*self.screen().lines(), "-- messages --", messages, "-- log --", logged[-2000:]])
+        return "\n".join([*self.screen().lines(), "-- messages --", self.messages(), "-- log --", logged[-2000:]])
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         number = self._send(method, *arguments)

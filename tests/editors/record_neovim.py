@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nvim import CLIENT, Neovim, find
+from nvim import CLIENT, Neovim, setups
 from surroundings import own_environment
 from svg import picture
 
@@ -17,14 +17,14 @@ TITLE = "Neovim: a half-written function, and the rest of the line in grey"
 
 
 def main(target: Path) -> int:
-    program = find()
-    if program is None:
+    setup = next(iter(setups()), None)
+    if setup is None:
         print("Neovim 0.12 is missing: INFILL_NVIM=$(bash .ci/install-neovim.sh) brings it", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         file = Path(shutil.copy(SAMPLE, folder))
         editor = Neovim(
-            program, Path(file.name), env=own_environment(Path(folder)), folder=file.parent, width=72, height=20
+            setup, Path(file.name), env=own_environment(Path(folder)), folder=file.parent, width=72, height=20
         )
         editor.until_ready()
         editor.type(KEYS)

@@ -1,26 +1,24 @@
-"""Neovim 0.12 with our client, our server and the model in the package: keys in, screen and disk out.
+"""Neovim with our client, our server and the model in the package: keys in, screen and disk out.
 
-What the model suggests is its own affair. What counts here is that Tab makes exactly that true which was on the screen.
+What the model suggests is its own affair. What counts here is that a key makes exactly that true which was on the screen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from surroundings import missing
+from surroundings import missing, own_environment
 
 if find_spec("msgpack") is None:
     missing("msgpack", "pip install -e '.[dev,editors]' brings it")
 
 import nvim
-from nvim import Neovim
+from nvim import Neovim, Setup
 
-PROGRAM = nvim.find() or missing("Neovim 0.12", "INFILL_NVIM=$(bash .ci/install-neovim.sh) brings it")
-
-Open = Callable[..., Neovim]
+SETUPS = nvim.setups() or missing("Neovim 0.12", "INFILL_NVIM=$(bash .ci/install-neovim.sh) brings it")
 
 SHAPES = """\
 class Rectangle:
@@ -35,20 +33,17 @@ class Rectangle:
 """
 
 
-@pytest.fixture
-def open_neovim(editor_env: dict[str, str]) -> Iterator[Open]:
-    """Opens files in a Neovim of its own and waits until the model is loaded."""
-    running: list[Neovim] = []
-
-    def open_files(*files: Path, commands: tuple[str, ...] = ()) -> Neovim:
-        editor = Neovim(PROGRAM, *files, env=editor_env, commands=commands)
-        running.append(editor)
-        editor.until_ready()
-        return editor
-
-    yield open_files
-    complaints = [editor.close() for editor in running]
-    assert not any(complaints), complaints
+@pytest.fixture(scope="module", params=SETUPS, ids=lambda setup: setup.name.replace(" ", "-"))
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
+    """One Neovim for all the tests here, so that its server loads the model once."""
+    folder = tmp_path_factory.mktemp("neovim")
+    first = folder / "first.py"
+    first.write_text("")
+    setup: Setup = request.param
+    editor = Neovim(setup, first, env=own_environment(folder))
+    editor.until_ready()
+    yield editor
+    editor.close()
 
 
 @pytest.fixture
@@ -56,6 +51,14 @@ def shapes(tmp_path: Path) -> Path:
     file = tmp_path / "shapes.py"
     file.write_text(SHAPES, "utf-8")
     return file
+
+
+@pytest.fixture
+def editor(running: Neovim, shapes: Path) -> Iterator[Neovim]:
+    """With `shapes` open, and nothing else."""
+    running.open(shapes)
+    yield running
+    assert running.complaint() == ""
 
 
 def ghost_of(editor: Neovim) -> str:
@@ -83,8 +86,7 @@ def typed(text: str) -> str:
     return text.replace("<", "<lt>").replace("\n", "<CR>")
 
 
-def test_what_is_typed_is_continued_and_tab_puts_it_into_the_file(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
+def test_what_is_typed_is_continued_and_tab_puts_it_into_the_file(editor: Neovim, shapes: Path) -> None:
     editor.type("Goreturn 2 * (self.")
     ghost = ghost_of(editor)
     shown = accept(editor)
@@ -92,16 +94,45 @@ def test_what_is_typed_is_continued_and_tab_puts_it_into_the_file(open_neovim: O
     assert saved(editor, shapes) == shown
 
 
-def test_a_suggestion_is_offered_on_a_blank_line_of_a_block(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
+def test_a_suggestion_is_offered_on_a_blank_line_of_a_block(editor: Neovim, shapes: Path) -> None:
     editor.type("Go")
     shown = accept(editor)
     assert shown.startswith(SHAPES + "        ")
     assert saved(editor, shapes) == shown
 
 
-def test_what_is_typed_through_stays_and_the_rest_is_still_offered(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
+def test_a_word_at_a_time_and_the_rest_stays(editor: Neovim) -> None:
+    editor.type("Goreturn 2 * (self.")
+    ghost = ghost_of(editor)
+    shown = editor.page()
+    word = "".join(letter for letter in ghost.partition(" ")[0] if letter.isidentifier())
+    editor.type("<M-Right>")
+    editor.until("the word in the text", lambda: editor.text() == SHAPES + "        return 2 * (self." + word + "\n")
+    editor.until("the rest in grey", lambda: editor.ghost() == ghost.removeprefix(word))
+    assert editor.page() == shown
+    editor.type("<Tab>")
+    editor.until("the suggestion in the text", lambda: editor.text() == shown)
+
+
+def test_a_line_at_a_time_and_the_rest_stays(editor: Neovim) -> None:
+    editor.type("Gotry:<CR>")
+    shown = editor.until("a suggestion of several lines", lambda: "\n" in editor.ghost() and editor.page())
+    lines = shown.splitlines(keepends=True)
+    for n_lines in range(SHAPES.count("\n") + 2, len(lines) + 1):
+        if lines[n_lines - 1].strip():  # an empty line comes together with the one below it
+            editor.type("<M-C-Right>")
+            editor.until("one more line in the text", lambda n=n_lines: editor.text() == "".join(lines[:n]))
+            assert editor.page() == shown
+
+
+def test_undo_takes_back_the_suggestion_and_nothing_else(editor: Neovim) -> None:
+    editor.type("Goreturn 2 * (self.")
+    accept(editor)
+    editor.type("<Esc>u")
+    editor.until("what was typed", lambda: editor.text() == SHAPES + "        return 2 * (self.\n")
+
+
+def test_what_is_typed_through_stays_and_the_rest_is_still_offered(editor: Neovim) -> None:
     editor.type("Goreturn 2 * (self.")
     ghost = ghost_of(editor)
     shown = editor.page()
@@ -110,8 +141,7 @@ def test_what_is_typed_through_stays_and_the_rest_is_still_offered(open_neovim: 
     assert editor.page() == shown
 
 
-def test_tab_right_behind_a_typed_character_repeats_nothing(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
+def test_tab_right_behind_a_typed_character_repeats_nothing(editor: Neovim) -> None:
     editor.type("Goreturn 2 * (self.")
     ghost = ghost_of(editor)
     shown = editor.page()
@@ -119,8 +149,7 @@ def test_tab_right_behind_a_typed_character_repeats_nothing(open_neovim: Open, s
     editor.until("the suggestion in the text", lambda: editor.text() == shown)
 
 
-def test_right_of_the_cursor_nothing_is_doubled_and_nothing_is_lost(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
+def test_right_of_the_cursor_nothing_is_doubled_and_nothing_is_lost(editor: Neovim, shapes: Path) -> None:
     editor.type("Goreturn sum()<Left>")  # as an editor that closes brackets by itself leaves it
     accept(editor)
     line = saved(editor, shapes).splitlines()[9]
@@ -128,8 +157,7 @@ def test_right_of_the_cursor_nothing_is_doubled_and_nothing_is_lost(open_neovim:
     assert line.count("(") == line.count(")")
 
 
-def test_the_suggestion_goes_where_there_is_none(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
+def test_the_suggestion_goes_where_there_is_none(editor: Neovim) -> None:
     editor.type("Goreturn 2 * (self.")
     ghost_of(editor)
     editor.type("<Left><Left>")  # inside the word: the server's answer is empty
@@ -141,42 +169,52 @@ def test_the_suggestion_goes_where_there_is_none(open_neovim: Open, shapes: Path
     assert editor.text() == SHAPES + "        return 2 * (self.\n"
 
 
-def test_columns_are_right_behind_characters_of_every_width(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
-    before = '        label = "🎉é👩‍🚀" + str(self.'
-    editor.type(f"Go{before.strip()})<Left>")
+def test_one_key_hides_the_suggestion_and_the_next_one_typed_brings_another(editor: Neovim) -> None:
+    editor.type("Goreturn 2 * (self")
+    ghost_of(editor)
+    editor.type("<C-]>")
+    editor.until("the suggestion to be gone", lambda: not editor.ghost())
+    editor.type(".")
+    ghost_of(editor)
+    assert editor.text() == SHAPES + "        return 2 * (self.\n"
+
+
+def test_typing_fast_ends_with_a_suggestion_for_what_was_typed_last(editor: Neovim) -> None:
+    for letter in "Goreturn 2 * (self.width + self.":
+        editor.type(letter)
     shown = accept(editor)
-    assert shown.startswith(SHAPES + before)
-    assert saved(editor, shapes) == shown
+    assert shown.startswith(SHAPES + "        return 2 * (self.width + self.")
 
 
-def test_two_files_share_one_server(open_neovim: Open, shapes: Path) -> None:
-    other = shapes.with_name("circle.py")
+def test_columns_are_right_behind_tabs_and_characters_of_every_width(editor: Neovim, shapes: Path) -> None:
+    with_tabs = SHAPES.replace("    ", "\t")
+    shapes.write_text(with_tabs, "utf-8")
+    editor.open(shapes)
+    editor.type(":setlocal noexpandtab tabstop=4<CR>")
+    editor.type('Golabel = "<C-v><Tab>🎉é👩‍🚀" + str(self.)<Left>')
+    ghost = ghost_of(editor)
+    editor.type("<Tab>")
+    before = with_tabs + '\t\tlabel = "\t🎉é👩‍🚀" + str(self.'
+    # Neovim draws what stands right of the cursor as a part of the suggestion; we do not.
+    editor.until("it in the text", lambda: editor.text() in (f"{before}{ghost}\n", f"{before}{ghost})\n"))
+
+
+def test_two_files_share_one_server(editor: Neovim, shapes: Path) -> None:
+    project = shapes.with_name("project")
+    (project / ".git").mkdir(parents=True)
+    other = project / "circle.py"
     other.write_text("import math\n\n\ndef area(radius):\n", "utf-8")
-    editor = open_neovim(shapes, other)
     editor.type("Goreturn 2 * (self.")
     first = accept(editor)
     assert saved(editor, shapes) == first
-    editor.type(":next<CR>")
-    editor.until("the server to know the file", lambda: editor.eval("luaeval('#vim.lsp.get_clients({bufnr = 0})')"))
-    # Inline completion is switched on in a callback of its own, after that; one scheduled now comes behind it.
-    editor.eval("luaeval('vim.schedule(function() vim.g.is_idle = true end)')")
-    editor.until("its callbacks", lambda: editor.eval("get(g:, 'is_idle', v:false)"))
+    editor.type(f":edit {other}<CR>")
+    editor.until_attached()
     editor.type("Goreturn math.")
     second = accept(editor)
     assert saved(editor, other) == second
-    assert editor.eval("luaeval('#vim.lsp.get_clients()')") == 1
+    assert editor.lua("return #vim.lsp.get_clients()") == 1
 
 
-def test_without_a_suggestion_tab_is_tab(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes)
-    editor.type(":edit notes.txt<CR>i<Tab>x")
+def test_without_a_suggestion_tab_is_tab(editor: Neovim, shapes: Path) -> None:
+    editor.type(f":edit {shapes.with_name('notes.txt')}<CR>i<Tab>x")
     editor.until("a tab", lambda: editor.text() == "\tx\n")
-
-
-def test_a_tab_of_the_users_own_is_left_alone(open_neovim: Open, shapes: Path) -> None:
-    editor = open_neovim(shapes, commands=("inoremap <Tab> mine",))
-    editor.type("Goreturn 2 * (self.")
-    ghost_of(editor)
-    editor.type("<Tab>")
-    editor.until("the user's own", lambda: editor.text().endswith("self.mine\n"))

@@ -6,4 +6,9 @@ return {
     'php', 'python', 'ruby', 'rust', 'sh', 'toml', 'typescript', 'typescriptreact', 'yaml',
   },
   root_markers = { '.git' },
+  -- One server, and so one model in memory, for all projects.
+  reuse_client = function(client, config) return client.name == config.name end,
+  capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
+  handlers = { ['infill/status'] = function(_, status) require('infill.server').show(status) end },
+  on_exit = function(code, signal) require('infill.server').ended(code, signal) end,
 }

@@ -1,24 +1,35 @@
+-- What mappings and status lines call; `:help infill`.
 local M = {}
 
--- Neovim 0.12 would put a suggestion where the cursor stood when it was asked for. Where the user has typed the first
--- characters of it since, those have to be replaced too; and where something else was typed, it is not what is wanted.
-local function moved_to_cursor(item)
-  if not item.range or type(item.insert_text) ~= 'string' then return item end
-  local row, col, end_row, end_col = item.range:to_extmark()
-  local cursor_row, cursor_col = vim.fn.line('.') - 1, vim.fn.col('.') - 1
-  if cursor_row < row or (cursor_row == row and cursor_col < col) then return nil end
-  local typed = table.concat(vim.api.nvim_buf_get_text(0, row, col, cursor_row, cursor_col, {}), '\n')
-  if not vim.startswith(item.insert_text, typed) then return nil end
-  if end_row == row then
-    local line_end = #vim.api.nvim_get_current_line()
-    item.range = vim.range.extmark(0, row, col, cursor_row, math.min(cursor_col + end_col - col, line_end))
-  end
-  return item
+--- Whether Neovim draws the suggestions itself.
+function M.is_builtin()
+  return vim.lsp.inline_completion ~= nil and require('infill.server').options().builtin ~= false
 end
 
---- Put the suggestion on the screen into the buffer. False: there is none.
-function M.accept()
-  return vim.lsp.inline_completion.get({ on_accept = moved_to_cursor })
+local function drawing() return require(M.is_builtin() and 'infill.builtin' or 'infill.ghost') end
+
+-- Each returns false where no suggestion is shown, and may be called from a mapping with <expr>.
+function M.accept() return drawing().accept() end
+function M.accept_word() return drawing().accept_part(require('infill.text').word) end
+function M.accept_line() return drawing().accept_part(require('infill.text').line) end
+function M.next() return drawing().cycle(1) end
+function M.previous() return drawing().cycle(-1) end
+function M.dismiss() return drawing().dismiss() end
+
+function M.enable()
+  drawing().enable()
+  require('infill.server').enable()
+end
+
+--- For a status line: "" in a buffer without the server.
+function M.statusline()
+  local server = require('infill.server')
+  local buf = vim.api.nvim_get_current_buf()
+  if not server.client(buf) then return '' end
+  local status = server.status or {}
+  if vim.tbl_contains(status.languages_off or {}, vim.bo[buf].filetype) then return 'infill: off' end
+  if status.working then return 'infill…' end
+  return (status.state == nil or status.state == 'ready') and 'infill' or 'infill: ' .. status.state
 end
 
 return M
