@@ -1,5 +1,6 @@
 #!/bin/bash
-# Neovim 0.12 from a newer Debian suite, unpacked beside the system, which it leaves alone. Prints the path of nvim.
+# Neovim from a newer Debian suite (forky: 0.12, trixie: 0.10), unpacked beside the system, which it leaves alone: `bash
+# install-neovim.sh [SUITE]` prints the path of nvim.
 # The suite moves, so what was downloaded is kept, with its versions; delete the folder for newer packages.
 set -euo pipefail
 suite="${1:-forky}"

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 ALWAYS = (
     "tests.test_architecture",
     "tests.editors.test_neovim",
+    "tests.editors.test_neovim_commands",
+    "tests.editors.test_neovim_trouble",
     "tests.editors.test_vscode",
     "tests.remote.test_heavy_servers",
 )

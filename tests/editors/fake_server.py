@@ -1,7 +1,8 @@
 """A language server that does as it is told, for what a real one does only when something is wrong.
 
-FAKE_SERVER holds how, as JSON: `texts` to suggest, in place of what is right of the cursor with `replace_to_end`,
-`commands` with their results, `late_s` to wait before a suggestion, `crash` to end at the first one asked for. FAKE_SERVER_LOG is the file that gets every message received, one a line.
+FAKE_SERVER holds how, as JSON: `texts` to suggest, in place of what is right of the cursor with `replace_to_end`;
+`commands` with their results; `late_s` to wait before a suggestion; `crash` to end at the first one asked for.
+FAKE_SERVER_LOG is the file that gets every message received, one a line.
 """
 
 from __future__ import annotations

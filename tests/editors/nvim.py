@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import psutil
+import pytest
 from screen import Screen
+from surroundings import missing
 
 CLIENT = Path(__file__).parents[2] / "editor-clients" / "neovim"
 PATIENCE_S = 30.0
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 START = (
-    f"set runtimepath^={CLIENT}",
     # Counts the models that are ready: each server reports progress while it loads one.
     "let g:models_ready = 0 | autocmd LspProgress end let g:models_ready += 1",
     # A message too long for its line must not wait for a key.
@@ -43,12 +45,19 @@ class Setup:
 
 def setups() -> list[Setup]:
     """Each way that suggestions are drawn: by the Neovim of INFILL_NVIM (or the path) itself, which takes 0.12, by our
-    plugin in it, and by our plugin in the older one of INFILL_NVIM_OLD. None where the first is missing or too old."""
+    plugin in it, and by our plugin in the older one of INFILL_NVIM_OLD, where there is one."""
     program, older = os.environ.get("INFILL_NVIM") or shutil.which("nvim"), os.environ.get("INFILL_NVIM_OLD")
     if program is None or _version(program) < (0, 12):
-        return []
-    ours = Setup("our drawing", program, ("lua vim.g.infill = {builtin = false}",))
-    return [Setup("built in", program), ours, *([Setup("older", older)] if older else [])]
+        missing("Neovim 0.12", "INFILL_NVIM=$(bash .ci/install-neovim.sh) brings it")
+    if older is None and os.environ.get("INFILL_CI"):
+        missing("an older Neovim", "INFILL_NVIM_OLD=$(bash .ci/install-neovim.sh trixie) brings it")
+    ours = Setup("our-drawing", program, ("lua vim.g.infill = {builtin = false}",))
+    return [Setup("built-in", program), ours, *([Setup("older", older)] if older else [])]
+
+
+def in_each_setup() -> pytest.MarkDecorator:
+    """For the tests of one module, all with the same running Neovim: the fixture `editor`."""
+    return pytest.mark.parametrize("setup", setups(), ids=lambda setup: setup.name, scope="session")
 
 
 def _version(program: str) -> tuple[int, ...]:
@@ -64,17 +73,14 @@ class Neovim:
         setup: Setup,
         *files: Path,
         env: Mapping[str, str],
+        client: Path | None = CLIENT,
         folder: Path | None = None,
         commands: Sequence[str] = (),
         width: int = 160,
         height: int = 40,
     ) -> None:
-        options = [
-            "--embed",
-            "--clean",
-            "-n",
-            *(word for command in (*START, *setup.commands, *commands) for word in ("--cmd", command)),
-        ]
+        commands = (*([f"set runtimepath^={client}"] if client else []), *START, *setup.commands, *commands)
+        options = ["--embed", "--clean", "-n", *(word for command in commands for word in ("--cmd", command))]
         self._process = subprocess.Popen(
             [setup.program, *options, *map(str, files)],
             stdin=subprocess.PIPE,
@@ -139,6 +145,10 @@ class Neovim:
         # Inline completion is switched on in a callback of its own, after that; one scheduled now comes behind it.
         self.lua("vim.g.is_idle = false; vim.schedule(function() vim.g.is_idle = true end)")
         self.until("its callbacks", lambda: self.eval("g:is_idle"))
+
+    def servers(self) -> list[psutil.Process]:
+        """The processes that it has started."""
+        return psutil.Process(self._process.pid).children()
 
     def until_ready(self) -> None:
         self.until("the model", lambda: self.eval("g:models_ready") > 0)

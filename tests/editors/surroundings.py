@@ -9,6 +9,18 @@ from typing import NoReturn
 
 import pytest
 
+# A file to write on in: what comes next is for the model to say.
+SHAPES = """\
+class Rectangle:
+    def __init__(self, width, height):
+        self.width = width
+        self.height = height
+
+    def area(self):
+        return self.width * self.height
+
+    def perimeter(self):
+"""
 SHIM = f'#!/bin/sh\nexec "{sys.executable}" -m lsp_server "$@"\n'
 
 

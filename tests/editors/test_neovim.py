@@ -1,64 +1,23 @@
 """Neovim with our client, our server and the model in the package: keys in, screen and disk out.
 
-What the model suggests is its own affair. What counts here is that a key makes exactly that true which was on the screen.
+What the model suggests is its own affair. What counts here is that a key makes exactly that true
+which was on the screen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-from surroundings import missing, own_environment
+from surroundings import SHAPES, missing
 
 if find_spec("msgpack") is None:
     missing("msgpack", "pip install -e '.[dev,editors]' brings it")
 
 import nvim
-from nvim import Neovim, Setup
+from nvim import Neovim
 
-SETUPS = nvim.setups() or missing("Neovim 0.12", "INFILL_NVIM=$(bash .ci/install-neovim.sh) brings it")
-
-SHAPES = """\
-class Rectangle:
-    def __init__(self, width, height):
-        self.width = width
-        self.height = height
-
-    def area(self):
-        return self.width * self.height
-
-    def perimeter(self):
-"""
-
-
-@pytest.fixture(scope="module", params=SETUPS, ids=lambda setup: setup.name.replace(" ", "-"))
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
-    """One Neovim for all the tests here, so that its server loads the model once."""
-    folder = tmp_path_factory.mktemp("neovim")
-    first = folder / "first.py"
-    first.write_text("")
-    setup: Setup = request.param
-    editor = Neovim(setup, first, env=own_environment(folder))
-    editor.until_ready()
-    yield editor
-    editor.close()
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    file = tmp_path / "shapes.py"
-    file.write_text(SHAPES, "utf-8")
-    return file
-
-
-@pytest.fixture
-def editor(running: Neovim, shapes: Path) -> Iterator[Neovim]:
-    """With `shapes` open, and nothing else."""
-    running.open(shapes)
-    yield running
-    assert running.complaint() == ""
+pytestmark = nvim.in_each_setup()
 
 
 def ghost_of(editor: Neovim) -> str:
@@ -114,11 +73,24 @@ def test_a_word_at_a_time_and_the_rest_stays(editor: Neovim) -> None:
     editor.until("the suggestion in the text", lambda: editor.text() == shown)
 
 
-def test_a_line_at_a_time_and_the_rest_stays(editor: Neovim) -> None:
-    editor.type("Gotry:<CR>")
+EQUAL = """\
+class Point:
+    def __eq__(self, other):
+        if not isinstance(other, Point):
+            return False
+        return self.x == other.x and self.y == other.y
+
+    def __ne__(self, other):
+"""
+
+
+def test_a_line_at_a_time_and_the_rest_stays(editor: Neovim, shapes: Path) -> None:
+    shapes.write_text(EQUAL, "utf-8")
+    editor.open(shapes)
+    editor.type("Go")
     shown = editor.until("a suggestion of several lines", lambda: "\n" in editor.ghost() and editor.page())
     lines = shown.splitlines(keepends=True)
-    for n_lines in range(SHAPES.count("\n") + 2, len(lines) + 1):
+    for n_lines in range(EQUAL.count("\n") + 1, len(lines) + 1):
         if lines[n_lines - 1].strip():  # an empty line comes together with the one below it
             editor.type("<M-C-Right>")
             editor.until("one more line in the text", lambda n=n_lines: editor.text() == "".join(lines[:n]))

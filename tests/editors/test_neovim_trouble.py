@@ -22,16 +22,11 @@ if find_spec("msgpack") is None:
 import nvim
 from nvim import Neovim, Setup
 
-SETUPS = nvim.setups() or missing("Neovim 0.12", "INFILL_NVIM=$(bash .ci/install-neovim.sh) brings it")
+pytestmark = nvim.in_each_setup()
+
 FAKE = f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("fake_server.py")}"\n'
 
 Open = Callable[..., Neovim]
-
-
-@pytest.fixture(params=SETUPS, ids=lambda setup: setup.name.replace(" ", "-"))
-def setup(request: pytest.FixtureRequest) -> Setup:
-    chosen: Setup = request.param
-    return chosen
 
 
 @pytest.fixture
@@ -74,7 +69,8 @@ def test_a_missing_program_is_said_once_and_reload_finds_it(setup: Setup, tmp_pa
         (tmp_path / name).write_text("x = 1\n")
     env = own_environment(tmp_path)
     away = program(tmp_path).rename(tmp_path / "away")
-    editor = Neovim(setup, tmp_path / "a.py", env={**env, "PATH": f"{tmp_path}/bin{os.pathsep}/usr/bin{os.pathsep}/bin"})
+    env["PATH"] = os.pathsep.join([f"{tmp_path}/bin", "/usr/bin", "/bin"])
+    editor = Neovim(setup, tmp_path / "a.py", env=env)
     editor.until("a message", editor.messages)
     editor.type(f":edit {tmp_path}/b.py<CR>Goy = 2<Esc>")
     editor.until("what was typed", lambda: editor.text() == "x = 1\ny = 2\n")
@@ -116,7 +112,7 @@ def test_typing_cancels_what_was_asked(open_neovim: Open, setup: Setup, tmp_path
     editor.type("Goa")
     editor.until("the first request", lambda: asked(tmp_path))
     # Neovim itself takes a request back only when insert mode is left; the server drops it for the next one.
-    editor.type("<Esc>" if setup.name == "built in" else "b")
+    editor.type("<Esc>" if setup.name == "built-in" else "b")
     editor.until("it to be taken back", lambda: received(tmp_path, "$/cancelRequest"))
     assert received(tmp_path, "$/cancelRequest")[0]["params"] == {"id": asked(tmp_path)[0]["id"]}
 
@@ -153,7 +149,7 @@ def test_several_lines_by_words_and_only_the_whole_is_reported(open_neovim: Open
 
 
 def test_what_is_typed_through_is_not_asked_for_again(open_neovim: Open, setup: Setup, tmp_path: Path) -> None:
-    if setup.name == "built in":
+    if setup.name == "built-in":
         pytest.skip("Neovim itself asks at every key")
     editor = open_neovim(texts=["if ready:"])
     editor.type("Go")
@@ -175,6 +171,7 @@ def test_something_else_is_replaced_as_the_item_says(open_neovim: Open) -> None:
 def test_an_older_server_is_named_as_the_reason(open_neovim: Open) -> None:
     editor = open_neovim(texts=["y = 2"])
     editor.type(":Infill explain<CR>")
-    editor.until("the reason", lambda: "this infill-ls is too old to know infill.explain; upgrade it" in editor.messages())
+    reason = "this infill-ls is too old to know infill.explain; upgrade it"
+    editor.until("the reason", lambda: reason in editor.messages())
     editor.type("Go")
     editor.until("suggestions all the same", lambda: editor.ghost() == "y = 2")

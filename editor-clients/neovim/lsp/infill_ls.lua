@@ -7,7 +7,7 @@ return {
   },
   root_markers = { '.git' },
   -- One server, and so one model in memory, for all projects.
-  reuse_client = function(client, config) return client.name == config.name end,
+  reuse_client = function(client, config) return require('infill.server').is_for(client, config) end,
   capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
   handlers = { ['infill/status'] = function(_, status) require('infill.server').show(status) end },
   on_exit = function(code, signal) require('infill.server').ended(code, signal) end,

@@ -45,20 +45,20 @@ end
 
 local function explain() server.execute('infill.explain', { vim.uri_from_bufnr(0) }, open_page) end
 
-local function switch_to(model)
-  server.execute('infill.switchModel', { model }, function() say(model .. ' is the model from now on') end)
+local function switch_to(model, name)
+  server.execute('infill.switchModel', { model }, function() say(name .. ' is the model from now on') end)
 end
 
 local function shown(model)
-  local mark = model.active and '* ' or '  '
-  return ('%s%s (%.1f MB)'):format(mark, model.name, model.size_bytes / 1e6)
+  local size = model.size_bytes > 0 and (' (%.0f MB)'):format(model.size_bytes / 1e6) or ''
+  return (model.active and '* ' or '  ') .. model.name .. size
 end
 
 local function models(name)
-  if name ~= '' then return switch_to(name) end
+  if name ~= '' then return switch_to(name, name) end
   server.execute('infill.models', {}, function(list)
     vim.ui.select(list, { prompt = 'Model:', format_item = shown }, function(model)
-      if model then switch_to(model.path) end
+      if model then switch_to(model.path ~= '' and model.path or model.name, model.name) end
     end)
   end)
 end

@@ -96,6 +96,9 @@ local function call(client, name, ...)
   return client[name](...)
 end
 
+--- Whether a client runs what the configuration asks for; one that has ended is in Neovim's list for a moment yet.
+function M.is_for(client, config) return client.name == config.name and not call(client, 'is_stopped') end
+
 --- Returns the request's id, or nil where the server is gone.
 function M.request(client, method, params, on_answer, buf)
   local sent, id = call(client, 'request', method, params, on_answer, buf)
@@ -114,7 +117,7 @@ function M.execute(command, arguments, on_result)
     return M.tell(('this infill-ls is too old to know %s; %s'):format(command, UPGRADE))
   end
   M.request(client, 'workspace/executeCommand', { command = command, arguments = arguments }, function(err, result)
-    if err then return M.tell(err.message) end
+    if err then return M.tell((err.message:gsub('^infill%-ls: ', ''))) end
     if on_result then on_result(result) end
   end, 0)
 end
