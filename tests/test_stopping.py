@@ -224,7 +224,8 @@ def test_a_text_that_ends_like_the_document_does_has_run_through_it():
 def test_likeness_is_the_share_of_tokens_in_common():
     assert likeness("a = f(b)", "a = f(b)") == 1.0
     assert likeness('x = "a"', "x = 'a'") == 1.0
-    assert likeness("a = f(b)", "c = f(b)") == pytest.approx(5 / 6)
+    assert likeness("a = f(b)", "c = f(b)") == pytest.approx(7 / 9)
+    assert likeness("userName", "user_Name") == 1.0
     assert likeness("a", "b") == 0.0
 
 
@@ -313,6 +314,12 @@ def test_the_rest_of_the_cursors_line_may_be_what_is_repeated():
     assert kept(lines_repeat, "rt os\nimport os\nimport os\n", "impo┃") == "rt os"
 
 
+def test_closers_are_no_loop_while_their_indentation_falls():
+    closers = "        }\n    }\n}\n"
+    assert kept(lines_repeat, closers) is None
+    assert kept(lines_repeat, closers * 3) == closers.rstrip()
+
+
 def test_counting_up_is_a_loop_too_after_some_more_lines():
     lines = [f"x{n} = compute({n})\n" for n in range(1, 8)]
     assert kept(lines_repeat, "".join(lines[:4])) is None
@@ -382,6 +389,44 @@ def test_where_the_suffix_holds_a_body_its_header_is_written():
     document = "interface Props ┃\n  const a = useState();\n  return a;\n}\n"
     says = "{\n  b: number;\n}\n\nexport function Part(props: Props) {"
     assert ends(document, says, "typescript") == (says, Reason.END_OF_TEXT)
+
+
+CART = "class Cart:\n    def price(self):\n        return self._items[0].price\n\n    ┃\n"
+
+
+def test_another_definition_is_kept_if_it_speaks_of_the_document_and_the_model_ends_behind_it():
+    one = "def add(self, item):\n        self._items.append(item)"
+    related = "\n\n    def prices(self):\n        return [item.price for item in self._items]"
+    assert ends(CART, one + related) == (one + related, Reason.END_OF_TEXT)
+    foreign = "\n\n    def send_mail(self, address):\n        smtp.connect(address).deliver()"
+    assert ends(CART, one + foreign) == (one, Reason.NEXT_DEFINITION)
+
+
+def test_definitions_without_end_are_cut_behind_the_first():
+    says = [
+        f"def {name}_item(self, item):\n        self._items.{name}(item)" for name in ("add", "drop", "find", "log")
+    ]
+    more = "\n\n    ".join(says * 5)
+    assert ends(CART, more) == (says[0], Reason.NEXT_DEFINITION)
+
+
+def test_a_chance_likeness_with_lines_below_is_no_suffix_if_the_text_ends_elsewhere():
+    below = "}\nsend(params)\nresult = {\n    'model': model,\n    'prompt': prompt,\n    'top': top,\n}\n"
+    document = "params = {\n    ┃\n" + below
+    says = "'model': model,\n    'prompt': prompt,\n    'top': top,\n    'temperature': 0.5 if is_cold else 1.0,"
+    assert ends(document, says) == (says, Reason.END_OF_TEXT)
+    into_the_suffix = says.replace("    'temperature': 0.5 if is_cold else 1.0,", "}\n")
+    assert ends(document, into_the_suffix)[1] is Reason.SUFFIX_REACHED
+
+
+def test_a_wait_for_what_becomes_of_a_doubt_is_short():
+    doubtful = written("return 1\n\n\ndef g():\n    return 1\n", BODY, elapsed_s=0.1)
+    assert first_stop(doubtful) == Stop(Reason.DEDENT, 8)
+    document = "def f():\n    return 1\n\n\n┃"
+    says = "def g():\n    return 2\n\n\ndef h():\n    return 3\n"
+    assert first_stop(written(says, document, elapsed_s=0.5)) is None
+    late = first_stop(written(says, document, elapsed_s=0.9))
+    assert late is not None and says[: late.keep] == "def g():\n    return 2"
 
 
 def test_an_answer_made_empty_by_a_rule_says_which():

@@ -32,19 +32,29 @@ _BRACED = frozenset(
 )
 _BELONGS_TO_NEXT = re.compile(r"@|#|//|/\*|\*|--|template\s*<|\[\w")
 
+_DOCUMENTATION = re.compile(r"///|/\*\*|---")
+
 
 def next_definition_begins(written: Written) -> Iterator[Stop]:
     """A definition no deeper than the cursor's statement, once there is more than comments and decorators above it."""
-    begun, is_first = False, _stands_above_code(written)
+    begun, stands_above_code = False, _stands_above_code(written)
     above: list[Line] = []  # comments and decorators, for the next line if no blank line comes between
     for line in written.lines:
-        if above and (written.is_behind_blank_line(line) or (is_first and _is_comment(above[-1], written))):
-            above, begun, is_first = [], True, False
-        if begun and line.width <= written.base and _defines(line.code, written.context.language_id):
-            yield Stop(Reason.NEXT_DEFINITION, written.before(above[0] if above else line))
+        if above and (written.is_behind_blank_line(line) or _documents_what_follows(line, above)):
+            above, begun = [], True
+        if line.width <= written.base and _defines(line.code, written.context.language_id):
+            if begun:
+                yield Stop(Reason.NEXT_DEFINITION, written.before(above[0] if above else line), is_sure=False)
+            elif stands_above_code and above and all(_is_comment(remark, written) for remark in above):
+                yield Stop(Reason.NEXT_DEFINITION, written.before(line), is_sure=False)
         belongs = bool(_BELONGS_TO_NEXT.match(line.code)) and line.width <= written.base + line.code.startswith("*")
         above = [*above, line] if belongs else []
-        begun, is_first = begun or not belongs, is_first and belongs
+        begun = begun or not belongs
+
+
+def _documents_what_follows(line: Line, above: list[Line]) -> bool:
+    """A comment of the kind for documentation, behind others."""
+    return bool(_DOCUMENTATION.match(line.code)) and not _DOCUMENTATION.match(above[-1].code)
 
 
 def _is_comment(line: Line, written: Written) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lsp_server.stopping.written import Line, Stop, Written
+from lsp_server.stopping.written import CLOSER, Line, Stop, Written
 from lsp_server.values import Reason
 
 SAME_BLOCKS = 3  # of the same lines: the third is no chance
@@ -21,11 +21,17 @@ _NUMBER = re.compile(r"\d+")
 
 def lines_repeat(written: Written) -> Iterator[Stop]:
     """Keep what was said once. What stands left of the cursor may be repeated, or only what was written behind it."""
-    whole = [line.code for line in written.lines]
-    added = [written.added(line) for line in written.lines[:1]] + whole[1:]
+    whole = [_key(line) for line in written.lines]
+    begun = written.context.line_prefix.strip()
+    added = [written.added(line) for line in written.lines[:1]] + whole[1:] if begun else whole
     for codes in (added, whole):
         yield from _blocks(written, codes, SAME_BLOCKS)
         yield from _blocks(written, [_NUMBER.sub("", code) for code in codes], COUNTED_BLOCKS)
+
+
+def _key(line: Line) -> str:
+    """What two lines have in common that are the same. Of closers, each indentation has its own."""
+    return f"{line.width} {line.code}" if CLOSER.match(line.code) else line.code
 
 
 def _blocks(written: Written, codes: list[str], n_blocks: int) -> Iterator[Stop]:

@@ -4,122 +4,172 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
 
 from lsp_server.stopping.likeness import likeness
-from lsp_server.stopping.written import N_LINES_BELOW, Line, Stop, Written, lines_above, lines_below, width
+from lsp_server.stopping.written import N_LINES_BELOW, Line, Stop, Written, codes, lines_above, lines_below, width
 from lsp_server.values import Reason
 
-NEXT_CHARS = 12  # of the very next line, which need no more after it
+NEXT_CHARS = 12  # of the very next line and the one after it, which need no more
 SHORT_CHARS = 4  # of it and the one after it, at another indentation
 SUPPORTING_CHARS = 12  # where there is other evidence
-MIN_LINES, MIN_CHARS, TELLING_CHARS = 3, 50, 25  # of other runs
-ALIKE = 0.6  # a line that has so much of another in it may be that line in other words
+TELLING_CHARS = (
+    18  # of other runs, beyond what they have in common with the lines above; of the very next line alone, 25
+)
+ALONE_CHARS = 25
+MIN_LINES, MIN_CHARS = 3, 40
+CHARS_AWAY = 20  # behind a run that was a chance
+ALIKE = 0.65  # a line that has so much of another in it may be that line in other words
+SAME = 0.8
 LINE_CHARS = 30  # a longer line tells no more than one of this length
+N_LAST = 17  # lines whose runs are looked for: those of which a stop may still be in doubt
 STEPS = ((1, 1), (1, 2), (2, 1), (1, 3))  # back from a pair of lines to the pair before; lines may be left out
+
+Pair: TypeAlias = tuple[str, str]  # a line of the text and one below the cursor that it is like, without indentation
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Lines of the text that follow lines below the cursor, the first pair first."""
+    """Lines of the text that follow lines below the cursor."""
 
-    lines: tuple[Line, ...]
-    below: tuple[str, ...]
+    first: Line
+    pairs: tuple[Pair, ...]
     skipped: int  # lines below the cursor that stand above the first of these
-    reaches_end: bool  # of the document
+    is_unbroken: bool  # no line is left out on either side
+    ends_document: bool
 
     @property
-    def n_same(self) -> int:
-        """Characters of lines that are the same."""
-        return sum(_weight(line) for line, other in self._pairs if line.code == other.strip())
-
-    def n_telling(self, usual: Sequence[str]) -> float:
-        """Characters, each line counted as far as it is more like its partner than like any of the `usual` lines."""
-        return sum(_weight(line) * max(0.0, _share(line, other) - _most(line, usual)) for line, other in self._pairs)
+    def same(self) -> list[str]:
+        return [code for code, other in self.pairs if code == other]
 
     @property
-    def _pairs(self) -> Iterator[tuple[Line, str]]:
-        return zip(self.lines, self.below, strict=True)
+    def is_next(self) -> bool:
+        """It begins with the very next line, word for word."""
+        return not self.skipped and self.pairs[0][0] == self.pairs[0][1]
 
 
 def suffix_is_reached(written: Written) -> Iterator[Stop]:
-    """The run of lines that ends with the last line written, for each line below that it may have come to."""
-    below = lines_below(written.context.below)
-    for index, line in enumerate(below if written.lines else ()):
-        if _alike(written.lines[-1], line):
-            run = _run_back_from(written.lines, below, len(written.lines) - 1, index)
-            if _tells(run, written):
-                yield Stop(Reason.SUFFIX_REACHED, written.before(run.lines[0]))
+    """The runs of lines that end with one of the last lines written, each where it begins."""
+    below, last = codes(lines_below(written.context.below)), len(written.lines) - 1
+    partners = [_partners(line.code, below) for line in written.lines]
+    for at in range(max(0, last + 1 - N_LAST), last + 1):
+        for index in partners[at]:
+            run = _run_back_from(written, partners, at, index)
+            if not run.first.start and written.context.line_prefix.strip():
+                continue
+            if _is_certain(run, written, ends_here=at == last and written.is_whole):
+                yield Stop(Reason.SUFFIX_REACHED, written.before(run.first))
+            elif _is_likely(run, written):
+                yield Stop(Reason.SUFFIX_REACHED, written.before(run.first), is_sure=False)
 
 
 def suffix_above(written: Written, stop: Stop) -> Iterator[Stop]:
     """Another rule says that the text went too far with a line of the suffix: lines of it above that one go, too."""
-    if stop.reason in (Reason.SUFFIX_REACHED, Reason.REPETITION):
-        return
-    below = lines_below(written.context.below)
     at = sum(line.start < stop.keep for line in written.lines)
-    for index, line in enumerate(below if 0 < at < len(written.lines) else ()):
-        if _alike(written.lines[at], line):
-            run = _run_back_from(written.lines, below, at, index)
-            if len(run.lines) > 1 and run.lines[0].start and (not run.skipped or _supports(run, written)):
-                yield Stop(Reason.SUFFIX_REACHED, written.before(run.lines[0]))
+    if stop.reason in (Reason.SUFFIX_REACHED, Reason.REPETITION) or not 0 < at < len(written.lines):
+        return
+    below = codes(lines_below(written.context.below))
+    partners = [_partners(line.code, below) for line in written.lines[: at + 1]]
+    for index in partners[at]:
+        run = _run_back_from(written, partners, at, index)
+        if len(run.pairs) > 1 and run.first.start and (not run.skipped or _supports(run)):
+            yield Stop(Reason.SUFFIX_REACHED, written.before(run.first), stop.is_sure)
 
 
-def _run_back_from(lines: Sequence[Line], below: Sequence[str], at: int, index: int) -> Run:
-    pairs = [(at, index)]
+def leaves_the_suffix(written: Written, start: int, end: int) -> bool:
+    """Lines of `text[start:end]` were like the suffix, but the last ones are not: it was a chance."""
+    below = codes(lines_below(written.context.below))
+    n_away = 0
+    for line in reversed([line for line in written.lines if start <= line.start < end]):
+        may_go_on = written.is_whole and line is written.lines[-1]
+        if len(line.code) >= SHORT_CHARS:
+            if _partners(line.code, below) or (may_go_on and _begins_one_of(line.code, below)):
+                break
+            n_away += _weight(line.code)
+    return n_away >= CHARS_AWAY
+
+
+def _run_back_from(written: Written, partners: Sequence[tuple[int, ...]], at: int, index: int) -> Run:
+    steps = [(at, index)]
     while True:
         before = ((at - up, index - down) for up, down in STEPS if at >= up and index >= down)
-        step = next(((a, i) for a, i in before if _alike(lines[a], below[i])), None)
+        step = next(((a, i) for a, i in before if i in partners[a]), None)
         if step is None:
             break
         at, index = step
-        pairs.insert(0, step)
+        steps.append(step)
+    steps.reverse()
+    below, (last_at, last_index) = codes(lines_below(written.context.below)), steps[-1]
     return Run(
-        tuple(lines[a] for a, _ in pairs),
-        tuple(below[i] for _, i in pairs),
-        index,
-        pairs[-1][1] == len(below) - 1 < N_LINES_BELOW - 1,
+        first=written.lines[at],
+        pairs=tuple((written.lines[a].code, below[i]) for a, i in steps),
+        skipped=index,
+        is_unbroken=last_at - at == last_index - index == len(steps) - 1,
+        ends_document=last_index == len(below) - 1 < N_LINES_BELOW - 1,
     )
 
 
-def _supports(run: Run, written: Written) -> bool:
-    if not run.lines[0].start and written.context.line_prefix.strip():
-        return False
-    return run.n_same >= SUPPORTING_CHARS or (
-        len(run.lines) > 1 and sum(map(_weight, run.lines)) >= 2 * SUPPORTING_CHARS
-    )
-
-
-def _tells(run: Run, written: Written) -> bool:
-    """Is the run long enough to be no chance? The very next line tells much, lines further down tell less."""
-    first, usual = run.lines[0], lines_above(written.context.window.prefix)
-    if not first.start and written.context.line_prefix.strip():
-        return False
-    if not run.skipped and first.code == run.below[0].strip():
-        is_rare = run.n_same >= NEXT_CHARS and first.code not in {line.strip() for line in usual}
-        in_place = first.width == width(run.below[0])
-        return (
-            is_rare
-            or (len(run.lines) > 1 and (in_place or run.n_same >= SHORT_CHARS))
-            or (in_place and written.is_whole)
-        )
-    if written.is_whole and run.reaches_end and _supports(run, written):
+def _is_certain(run: Run, written: Written, *, ends_here: bool) -> bool:
+    """The very next lines tell much; and so does the end of the document, where the text ends with it."""
+    if ends_here and run.ends_document and _supports(run) and likeness(*run.pairs[-1]) >= SAME:
         return True
-    if len(run.lines) < MIN_LINES or sum(map(_weight, run.lines)) < MIN_CHARS:
+    if not run.is_next:
         return False
-    return run.n_telling(usual) >= TELLING_CHARS
+    n_needed = NEXT_CHARS if len(run.same) > 1 else ALONE_CHARS
+    if run.is_unbroken and _n_chars(run.same) >= n_needed and _is_rare(run, written):
+        return True
+    return ends_here and _is_in_place(run, written)
 
 
-def _weight(line: Line) -> int:
-    return min(len(line.code), LINE_CHARS)
+def _is_likely(run: Run, written: Written) -> bool:
+    if run.is_next:
+        n_same = _n_chars(run.same)
+        is_alone = len(run.pairs) == 1 and not (n_same >= NEXT_CHARS and _is_rare(run, written))
+        return not is_alone and (n_same >= SHORT_CHARS or _is_in_place(run, written))
+    if len(run.pairs) < MIN_LINES or _n_chars(code for code, _ in run.pairs) < MIN_CHARS:
+        return False
+    return _n_telling(run.pairs, codes(lines_above(written.context.window.prefix))) >= TELLING_CHARS
 
 
-def _share(line: Line, other: str) -> float:
-    return likeness(line.code, other.strip())
+def _supports(run: Run) -> bool:
+    n_chars = _n_chars(code for code, _ in run.pairs)
+    return _n_chars(run.same) >= SUPPORTING_CHARS or (len(run.pairs) > 1 and n_chars >= 2 * SUPPORTING_CHARS)
 
 
-def _most(line: Line, usual: Sequence[str]) -> float:
-    return max((_share(line, other) for other in usual), default=0.0)
+def _is_rare(run: Run, written: Written) -> bool:
+    return run.first.code not in codes(lines_above(written.context.window.prefix))
 
 
-def _alike(line: Line, other: str) -> bool:
-    return _share(line, other) >= ALIKE
+def _is_in_place(run: Run, written: Written) -> bool:
+    return run.first.width == width(lines_below(written.context.below)[0])
+
+
+@lru_cache(maxsize=512)
+def _n_telling(pairs: tuple[Pair, ...], usual: tuple[str, ...]) -> float:
+    """Characters, each line counted as far as it is more like its partner than like any of the `usual` lines."""
+    return sum(_weight(code) * max(0.0, likeness(code, other) - _most(code, usual)) for code, other in pairs)
+
+
+@lru_cache(maxsize=512)
+def _most(code: str, usual: tuple[str, ...]) -> float:
+    return max((likeness(code, other) for other in usual), default=0.0)
+
+
+@lru_cache(maxsize=512)
+def _partners(code: str, below: tuple[str, ...]) -> tuple[int, ...]:
+    """The lines below the cursor that it is like."""
+    return tuple(index for index, other in enumerate(below) if likeness(code, other) >= ALIKE)
+
+
+def _begins_one_of(code: str, below: Sequence[str]) -> bool:
+    """A line that was not ended may be the beginning of another."""
+    return any(likeness(code, other[: len(code)]) >= ALIKE for other in below)
+
+
+def _n_chars(lines: Iterator[str] | Sequence[str]) -> int:
+    return sum(map(_weight, lines))
+
+
+def _weight(code: str) -> int:
+    return min(len(code), LINE_CHARS)

@@ -20,10 +20,11 @@ CLOSERS = ")]}>\"'`"  # that the editor wrote; they may have to give way
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the stream; `text[:keep]` stays."""
+    """End the stream; `text[:keep]` stays. One that is not sure lets the model show first what becomes of it."""
 
     reason: Reason
     keep: int
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class Written:
         n_closers = len(rest) - len(rest.lstrip(CLOSERS))
         return min(self.seam.n_errors(self.text[:keep], n) for n in range(n_closers + 1))
 
+    def harm(self, keep: int) -> int:
+        """How much worse the document would be than one without errors if `text[:keep]` were accepted."""
+        return self.leaves_orphan(keep) + self.n_errors(keep)
+
     def leaves_orphan(self, keep: int) -> bool:
         """Would the line below stand deeper than the line above it, though nothing opens there?"""
         below = lines_below(self.context.below)
@@ -137,6 +142,12 @@ def lines_below(text: str) -> tuple[str, ...]:
 def lines_above(text: str) -> tuple[str, ...]:
     """The last lines of the prefix, blank ones left out."""
     return tuple(line for line in text[-MAX_CHARS_ABOVE:].split("\n") if line.strip())[-N_LINES_ABOVE:]
+
+
+@lru_cache(maxsize=16)
+def codes(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines without their indentation."""
+    return tuple(line.strip() for line in lines)
 
 
 def width(line: str) -> int:

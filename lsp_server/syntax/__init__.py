@@ -136,7 +136,8 @@ class Seam:
         document = text[:offset] + insert + text[end:]
         parsed = _parsed(self._parser, document, edited, perf_counter() + SPLICE_S)
         language = self._whole.language
-        return Tree(document, parsed, language).n_errors(0, len(document), SPLICE_ERRORS) if parsed else SPLICE_ERRORS
+        first, last = max(0, offset - NEAR_CHARS // 4), offset + len(insert) + NEAR_CHARS // 4
+        return Tree(document, parsed, language).n_errors(first, last, SPLICE_ERRORS) if parsed else SPLICE_ERRORS
 
     @cached_property
     def _parser(self) -> tree_sitter.Parser:
