@@ -60,6 +60,7 @@ class Engine:
     n_extra_tokens: int = 0  # of other open files, that go along
     in_process: bool = False  # the model is in this process: what is computed ahead costs nobody else anything
     ends_by_itself: bool = True  # False: the model hardly ever says that it is done, so one line is one line
+    in_comments: bool = True  # False: nothing is suggested there, unless somebody asks by hand
 
     def may_see(self, path: str) -> bool:
         """Whether the file may be asked in, and its text used where somebody asks in another."""
@@ -141,7 +142,15 @@ async def evaluate_window(engine: Engine, snapshot: Snapshot, tree: Tree | None,
 
 
 def _gather(engine: Engine, snapshot: Snapshot, tree: Tree | None, previous: Window | None) -> CodeContext:
-    return gather(snapshot, tree, engine.budget, engine.count_line, previous, ends_by_itself=engine.ends_by_itself)
+    return gather(
+        snapshot,
+        tree,
+        engine.budget,
+        engine.count_line,
+        previous,
+        ends_by_itself=engine.ends_by_itself,
+        in_comments=engine.in_comments,
+    )
 
 
 async def _plan(engine: Engine, context: CodeContext, haste: Haste) -> Plan | None:

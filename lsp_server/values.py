@@ -29,6 +29,8 @@ class Reason(Enum):
     MODEL_FAILED = "model-failed", "the model could not be loaded"
     INSIDE_WORD = "inside-word", "the cursor stands inside a word"
     CODE_ON_THE_RIGHT = "code-on-the-right", "there is code right of the cursor on the same line"
+    IN_COMMENT = "in-comment", "the cursor stands in a comment, and suggest.inComments is off"
+    AFTER_UNDO = "after-undo", "something was just taken back"
     NO_ROOM = "no-room", "the line at the cursor alone is larger than the model's window"
     # The request ended early.
     SUPERSEDED = "superseded", "a newer request for the same document took its place"

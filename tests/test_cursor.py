@@ -13,12 +13,17 @@ from tests.drawing import snapshot
 
 
 def decision(
-    document: str, language_id: str = "python", *, invoked: bool = False, by_indentation: bool = False
+    document: str,
+    language_id: str = "python",
+    *,
+    invoked: bool = False,
+    by_indentation: bool = False,
+    in_comments: bool = True,
 ) -> Decision:
     asked = snapshot(document, language_id)
     tree = None if by_indentation else Syntax(language_id).parse(asked.text)
     scopes = tree or Indentation(asked.text, language(language_id))
-    return decide(asked.text, asked.offset, scopes, invoked)
+    return decide(asked.text, asked.offset, scopes, invoked, in_comments=in_comments)
 
 
 def shape(document: str, language_id: str = "python", **how: bool) -> Shape:
@@ -38,6 +43,21 @@ def test_inside_a_word_nothing_is_wanted(document, by_indentation):
 @pytest.mark.parametrize("document", ["┃value = 1", "x = ┃ + 1", "f(┃a, b)", "x = (┃) or y", "x = 1  ┃# note"])
 def test_with_code_on_the_right_nothing_is_wanted(document, by_indentation):
     assert decision(document, by_indentation=by_indentation) == Decision(Shape.NOTHING, Reason.CODE_ON_THE_RIGHT, "")
+
+
+@both_ways
+@pytest.mark.parametrize(("document", "language_id"), [("x = 1\n# why┃\n", "python"), ("// a┃\nf();\n", "javascript")])
+def test_in_a_comment_nothing_is_wanted_unless_it_is_set_or_asked_by_hand(document, language_id, by_indentation):
+    how = {"language_id": language_id, "by_indentation": by_indentation}
+    assert decision(document, **how, in_comments=False) == Decision(Shape.NOTHING, Reason.IN_COMMENT, "")
+    assert decision(document, **how, in_comments=False, invoked=True).refusal is None
+    assert decision(document, **how, in_comments=True).refusal is None
+
+
+@both_ways
+@pytest.mark.parametrize("document", ["x = 'wh┃'\n", "def f():\n    '''Do ┃'''\n", "x = 1  # a\n┃\n", "# a\nx = ┃\n"])
+def test_strings_and_lines_below_comments_are_no_comments(document, by_indentation):
+    assert decision(document, by_indentation=by_indentation, in_comments=False).refusal is None
 
 
 @both_ways

@@ -195,6 +195,29 @@ class TestPopup:
         return editor.call("textDocument/completion", {"textDocument": {"uri": URI}, "position": at})
 
 
+class TestRefusals:
+    """What is not asked of the model while somebody types (kind 2); by hand (kind 1) it is."""
+
+    def test_right_after_an_undo_nothing_is_suggested_again(self, editor):
+        editor.initialize(initializationOptions={"infill": QUICK})
+        at = editor.open(HALF_WRITTEN)
+        editor.change((2, 11), (2, 11), "total / 2")
+        editor.change((2, 11), (2, 20), "")
+        assert editor.inline(at, kind=2) == []
+        assert editor.trace()["reason"]["code"] == "after-undo"
+        editor.inline(at, kind=1)
+        assert editor.trace()["reason"]["code"] != "after-undo"
+
+    def test_in_a_comment_nothing_is_suggested_unless_it_is_set(self, editor):
+        editor.initialize(initializationOptions={"infill": QUICK})
+        at = editor.open("# The sum of ┃\ntotal = 0\n")
+        assert editor.inline(at, kind=2) == []
+        assert editor.trace()["reason"]["code"] == "in-comment"
+        editor.notify("workspace/didChangeConfiguration", {"settings": {"infill": {"suggest": {"inComments": True}}}})
+        editor.inline(at, kind=2)
+        assert editor.trace()["reason"]["code"] != "in-comment"
+
+
 class TestLoading:
     def test_an_editor_without_a_model_gets_empty_answers_and_one_sentence(self, tmp_path):
         broken = tmp_path / "broken.gguf"

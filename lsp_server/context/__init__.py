@@ -24,17 +24,19 @@ def gather(
     previous: Window | None,
     *,
     ends_by_itself: bool = True,
+    in_comments: bool = True,
 ) -> CodeContext:
     """Decide what is wanted at the cursor and cut the window around it.
 
     `tree` is the syntax of `snapshot.text`; without one, the indentation has to do. `count_line` gives the tokens of
     one line, its line end included. `previous` is the window of the document's last request: where its cut points still
     do, they are kept. A refused request has that window, or an empty one. A model that `ends_by_itself` may write as
-    many lines as belong to the place, and the stopping rules end what does not; any other is held to the shape.
+    many lines as belong to the place, and the stopping rules end what does not; any other is held to the shape. Without
+    `in_comments`, those are refused, too.
     """
     text, offset = snapshot.text, snapshot.offset
     scopes: Scopes = tree or Indentation(text, language(snapshot.language_id))
-    decision = decide(text, offset, scopes, snapshot.invoked)
+    decision = decide(text, offset, scopes, snapshot.invoked, in_comments=in_comments)
     shape, refusal, window = decision.shape, decision.refusal, None
     if shape is Shape.LINE and ends_by_itself:
         shape = Shape.BLOCK

@@ -94,11 +94,12 @@ class Cursor:
         return (self.text[start:end] for start, end in spans)
 
 
-def decide(text: str, offset: int, scopes: Scopes, invoked: bool) -> Decision:
+def decide(text: str, offset: int, scopes: Scopes, invoked: bool, *, in_comments: bool = True) -> Decision:
     """The first row of the table that holds. A request made by hand is never refused."""
     cursor = Cursor(text, offset, scopes)
+    allowed = (Reason.IN_COMMENT,) if in_comments else ()
     for holds, shape, refusal in _RULES:
-        if not (invoked and refusal) and holds(cursor):
+        if not (refusal and (invoked or refusal in allowed)) and holds(cursor):
             return Decision(shape, refusal, cursor.block_indent)
     return Decision(Shape.LINE, None, cursor.block_indent)
 
@@ -109,6 +110,10 @@ def inside_word(cursor: Cursor) -> bool:
 
 def code_on_the_right(cursor: Cursor) -> bool:
     return not cursor.only_closers_after
+
+
+def in_comment(cursor: Cursor) -> bool:
+    return cursor.scopes.kind_at(cursor.offset) == "comment"
 
 
 def in_comment_or_string(cursor: Cursor) -> bool:
@@ -132,6 +137,7 @@ def ends_a_block(cursor: Cursor) -> bool:
 _RULES: tuple[tuple[Callable[[Cursor], bool], Shape, Reason | None], ...] = (
     (inside_word, Shape.NOTHING, Reason.INSIDE_WORD),
     (code_on_the_right, Shape.NOTHING, Reason.CODE_ON_THE_RIGHT),
+    (in_comment, Shape.NOTHING, Reason.IN_COMMENT),
     (in_comment_or_string, Shape.LINE, None),
     (opens_a_block, Shape.BLOCK, None),
     (ends_a_block, Shape.BLOCK, None),

@@ -15,6 +15,7 @@ from pygls.uris import to_fs_path
 from lsp_server.cache import Answers
 from lsp_server.privacy import NEVER_SENT, is_excluded, path_in
 from lsp_server.server.rhythm import Rhythm
+from lsp_server.server.undo import Undo
 from lsp_server.syntax import Syntax, Tree
 from lsp_server.text import Document, Encoding
 from lsp_server.trace import Trace
@@ -43,6 +44,7 @@ class OpenDocument:
         self.trace: Trace | None = None  # of the last request that was not taken back
         self.small_window: Window | None = None  # and where it was small for the sake of time
         self.rhythm = Rhythm()
+        self.undo = Undo()
         self.asked: Trace | None = None  # of the last one that got as far as a window for the model
         self.answers = Answers()
         self.edited_at: int | None = None  # where the last edit ended; None: the whole text was sent
@@ -64,6 +66,7 @@ class OpenDocument:
             else:
                 start, end = 0, len(self.document.text)
                 self.is_known, self.edited_at = True, None
+            self.undo.edited(start, self.document.text[start:end], change.text)
             self.on_edit(self.document.text, start, end, change.text)
             self._syntax.edit(self.document.text, start, end, change.text)
             self.document.replace(start, end, change.text)

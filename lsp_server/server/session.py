@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types
@@ -79,7 +80,12 @@ class Session(LanguageServer):
     def engine(self) -> Engine | None:
         """The model, held to this editor's limits; None where none is loaded."""
         engine, suggest = self.model.engine, self.settings.suggest
-        return engine and with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
+        if engine is None:
+            return None
+        limited = with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
+        return (
+            limited if limited.in_comments == suggest.inComments else replace(limited, in_comments=suggest.inComments)
+        )
 
     @property
     def made_with(self) -> object:

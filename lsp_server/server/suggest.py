@@ -124,6 +124,8 @@ class Suggester:
             return EMPTY[method]
         if is_off(document.document.language_id):
             return self._refused(method, document, Reason.DISABLED)
+        if document.undo.is_undone and not invoked:
+            return self._refused(method, document, Reason.AFTER_UNDO)
         asked = self._asked(method, document, params.position, invoked)
         given = document.answers.find(asked.snapshot, self._session.made_with)
         if given and not asked.wants_choice:
