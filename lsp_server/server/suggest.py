@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
-from typing import TypeAlias
 
 from lsprotocol import types
 
@@ -17,40 +14,20 @@ from lsp_server.cache import Given
 from lsp_server.errors import BackendError, EngineError, ModelReplaced
 from lsp_server.pipeline import Answer, Engine, complete
 from lsp_server.server.ahead import Ahead
-from lsp_server.server.choices import others_than
+from lsp_server.server.choices import with_others
 from lsp_server.server.documents import OpenDocument
-from lsp_server.server.legacy import GET_COMPLETIONS, NO_COMPLETIONS, completions
-from lsp_server.server.offers import Offer
+from lsp_server.server.items import EMPTY, Asked, Items, Rendered
+from lsp_server.server.legacy import GET_COMPLETIONS
 from lsp_server.server.protocol import Later, MsgId
-from lsp_server.server.render import Cursor, Edit, inline_item, popup_item
+from lsp_server.server.render import Cursor, Edit
 from lsp_server.server.session import Session
 from lsp_server.syntax import Tree
-from lsp_server.text import dominant_eol
 from lsp_server.trace import Trace
-from lsp_server.values import Completion, Reason, Snapshot
+from lsp_server.values import Completion, Reason
 
 LOADING_S = 3.0  # that a request waits for the model, unless the next one takes its place
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with the document as it stood when it came."""
-
-    method: str
-    open: OpenDocument
-    snapshot: Snapshot
-    cursor: Cursor
-    began: float = field(default_factory=perf_counter)
-
-    @property
-    def wants_choice(self) -> bool:
-        """Editors turn to the next suggestion by asking for all of them."""
-        return self.snapshot.invoked and self.method == types.TEXT_DOCUMENT_INLINE_COMPLETION
-
-
-Rendered: TypeAlias = Callable[[Asked, list[Edit]], object]
 
 
 class Suggester:
@@ -60,6 +37,7 @@ class Suggester:
         self._session = session
         self._latest: dict[tuple[str, str], MsgId] = {}
         self._ahead = Ahead(session)
+        self._items = Items(session)
 
     def inline(self, params: types.InlineCompletionParams) -> object:
         """The result of textDocument/inlineCompletion, or what will find it."""
@@ -70,7 +48,7 @@ class Suggester:
             return not (invoked or self._session.is_on_for(language_id))
 
         return self._begin(
-            types.TEXT_DOCUMENT_INLINE_COMPLETION, params, invoked, is_off, partial(self._inline_list, selected)
+            types.TEXT_DOCUMENT_INLINE_COMPLETION, params, invoked, is_off, partial(self._items.inline, selected)
         )
 
     def popup(self, params: types.CompletionParams) -> object:
@@ -84,7 +62,7 @@ class Suggester:
 
         kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
         invoked = kind is types.CompletionTriggerKind.Invoked
-        return self._begin(types.TEXT_DOCUMENT_COMPLETION, params, invoked, is_off, self._popup_list)
+        return self._begin(types.TEXT_DOCUMENT_COMPLETION, params, invoked, is_off, self._items.popup)
 
     def generated(self, params: types.TextDocumentPositionParams) -> object:
         """The result of llm-ls/getCompletions, or what will find it."""
@@ -92,7 +70,7 @@ class Suggester:
         def is_off(language_id: str) -> bool:
             return not self._session.is_on_for(language_id)
 
-        return self._begin(GET_COMPLETIONS, params, False, is_off, self._generated_text)
+        return self._begin(GET_COMPLETIONS, params, False, is_off, self._items.generated)
 
     def drop(self, uri: str) -> None:
         """Answer what is still asked for a document: it is closed."""
@@ -160,10 +138,8 @@ class Suggester:
             return EMPTY[asked.method]
         return rendered(asked, [Edit.of(completion, asked.snapshot, asked.cursor) for completion in completions])
 
-    async def _answer(
-        self, asked: Asked, tree: Tree | None, completions: list[Completion], rendered: Rendered
-    ) -> object:
-        """`completions` were shown here already."""
+    async def _answer(self, asked: Asked, tree: Tree | None, shown: list[Completion], rendered: Rendered) -> object:
+        """`shown`: here, already, to who wants a choice."""
         engine = await self._engine()
         if engine is None:
             reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
@@ -171,19 +147,16 @@ class Suggester:
         try:
             with self._session.working():
                 answer = await complete(engine, asked.snapshot, tree, asked.open.window, self._haste(asked))
-                if answer.completion and answer.completion not in completions:
-                    completions = [*completions, answer.completion]
-                if completions and asked.wants_choice:
-                    window = answer.trace.context.window if answer.trace.context else None
-                    others = await others_than(completions, engine, asked.snapshot, tree, window)
-                    completions = [*completions, *others]
+                found = [answer.completion] if answer.completion else []
+                if asked.wants_choice:
+                    found = await with_others([*shown, *found], answer, engine, asked.snapshot, tree)
         except EngineError as error:
             # What becomes of model servers is told as a notice, see loading.py.
             if not isinstance(error, (BackendError, ModelReplaced)):
                 self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
         self._remember(asked, answer)
-        return self._shown(asked, completions, rendered)
+        return self._shown(asked, found, rendered)
 
     def _haste(self, asked: Asked) -> Haste | None:
         """Who asks by hand waits for what there is to say."""
@@ -200,47 +173,6 @@ class Suggester:
         if model.is_loading:
             await model.settled(LOADING_S)
         return self._session.engine
-
-    def _inline_list(self, selected: types.SelectedCompletionInfo | None, asked: Asked, edits: list[Edit]) -> object:
-        eol, client = dominant_eol(asked.snapshot.text), self._session.client
-        items: list[types.InlineCompletionItem] = []
-        for edit in edits:
-            if item := inline_item(edit, asked.cursor, eol, client, selected):
-                begins = item.range.start if item.range else None
-                item.command = self._offered(asked, edit, begins, is_first=not items).command
-                items.append(item)
-        if not items:
-            logger.info("the suggestion does not begin with the entry selected in the popup")
-        return types.InlineCompletionList(items)
-
-    def _popup_list(self, asked: Asked, edits: list[Edit]) -> object:
-        edit = edits[0]
-        eol = dominant_eol(asked.snapshot.text)
-        language_id = asked.snapshot.language_id
-        item = popup_item(edit, asked.cursor, eol, language_id, _likes_markdown(self._session.capabilities))
-        item.command = self._offered(asked, edit).command
-        return types.CompletionList(is_incomplete=True, items=[item])
-
-    def _generated_text(self, asked: Asked, edits: list[Edit]) -> object:
-        insertion = edits[0].as_insertion(asked.cursor)
-        return completions(self._offered(asked, insertion).id, insertion.text) if insertion.text else NO_COMPLETIONS
-
-    def _offered(
-        self, asked: Asked, edit: Edit, begins: types.Position | None = None, *, is_first: bool = True
-    ) -> Offer:
-        """`begins`: where the item does, which may be further left than the suggestion in it."""
-        cursor, snapshot = asked.cursor, asked.snapshot
-        start = cursor.offset_at(begins.character) if begins else edit.start
-        tracker = self._session.tracker
-        offer = partial(tracker.offer, took_ms=(perf_counter() - asked.began) * 1000) if is_first else tracker.choice
-        return offer(
-            snapshot.uri,
-            snapshot.offset - cursor.offset + edit.start,
-            edit.text.replace("\n", dominant_eol(snapshot.text)),
-            snapshot.language_id,
-            self._session.model.name,
-            lead=cursor.text[start : edit.start],
-        )
 
     def _supersede(self, method: str, uri: str) -> None:
         older = self._latest.pop((method, uri), None)
@@ -273,17 +205,3 @@ class Suggester:
     def _log(self, method: str, summary: str, elapsed_ms: float) -> None:
         logger.info("%s %s", method, summary)
         self._session.tell_trace(f"{method} {elapsed_ms:.0f} ms", summary)
-
-
-EMPTY: dict[str, object] = {
-    types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionList([]),
-    # Incomplete: the next key may well bring a suggestion.
-    types.TEXT_DOCUMENT_COMPLETION: types.CompletionList(is_incomplete=True, items=[]),
-    GET_COMPLETIONS: NO_COMPLETIONS,
-}
-
-
-def _likes_markdown(capabilities: types.ClientCapabilities) -> bool:
-    completion = capabilities.text_document and capabilities.text_document.completion
-    item = completion and completion.completion_item
-    return bool(item and types.MarkupKind.Markdown in (item.documentation_format or ()))
