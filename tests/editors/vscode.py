@@ -1,43 +1,16 @@
-"""VS Code as its user has it: code-server, which is VS Code served to a browser, in a Chromium that nobody sees."""
+"""VS Code as its user has it, in a Chromium that nobody sees."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-import psutil
+from code_server import PATIENCE_S, until
 from playwright.sync_api import Page, TimeoutError, ViewportSize, sync_playwright
 
-PATIENCE_S = 60.0
-CLIENT = Path(__file__).parents[2] / "editor-clients" / "vscode"
-CODE_SERVER = "node_modules/code-server/out/node/entry.js"
-# What the user has set. The popup is off, so that the suggestion is the only thing that is drawn over the text.
-USERS_SETTINGS = {
-    "files.autoSave": "off",
-    "editor.minimap.enabled": False,
-    "editor.stickyScroll.enabled": False,
-    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
-    "editor.suggestOnTriggerCharacters": False,
-    "security.workspace.trust.enabled": False,
-    "security.workspace.trust.startupPrompt": "never",
-    "telemetry.telemetryLevel": "off",
-    "terminal.integrated.gpuAcceleration": "off",  # so that the page holds its text
-    "terminal.integrated.stickyScroll.enabled": False,
-    "workbench.activityBar.location": "hidden",
-    "workbench.startupEditor": "none",
-}
-MACHINES_SETTINGS = {"workbench.welcomePage.walkthroughs.openOnInstall": False}
-OPTIONS = ("--auth", "none", "--disable-telemetry", "--disable-update-check", "--disable-getting-started-override")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 STATUS = '[id="infill.infill.infill"]'
 SIZE: ViewportSize = {"width": 1000, "height": 560}
@@ -51,87 +24,11 @@ LINES = """editor => {
 }"""
 QUICK_INPUT = ".quick-input-widget input"
 QUICK_LIST = ".quick-input-list"
-SETTLED = 4  # looks in a row that see the same
+SETTLED = 4  # looks in a row, a twentieth of a second apart, that see the same
+NONE = 20
 GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text"
 
-
-class Tools(NamedTuple):
-    code_server: Path  # its program
-    extension: Path  # ours, packaged
-    chromium: str
-
-
 NewPage: TypeAlias = Callable[[], Page]
-
-
-def find() -> Tools | None:
-    """None where one of them is missing.
-
-    INFILL_CODE_SERVER is the folder that code-server is installed in, INFILL_VSIX what `npm run package` made.
-    """
-    program = Path(os.environ.get("INFILL_CODE_SERVER", "/nowhere"), CODE_SERVER)
-    extension = Path(os.environ.get("INFILL_VSIX", CLIENT / "infill.vsix"))
-    chromium = shutil.which("chromium")
-    return Tools(program, extension, chromium) if program.exists() and extension.exists() and chromium else None
-
-
-class CodeServer:
-    """One VS Code, with all that it writes and `settings` below `folder`."""
-
-    process: psutil.Process
-
-    def __init__(self, program: Path, extensions: Sequence[Path], folder: Path, env: Mapping[str, str]) -> None:
-        self.folder = folder
-        folders = f"--user-data-dir={folder}/user", f"--extensions-dir={folder}/extensions"
-        self._command = ["node", str(program), *folders]
-        # As if started from a terminal: else the login shell is asked for the path.
-        self.env = {**os.environ, **env, "VSCODE_CLI": "1"}
-        self.set()
-        self.set_users()
-        self._run(*(argument for extension in extensions for argument in ("--install-extension", str(extension))))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-
-    def set(self, **settings: object) -> None:
-        """Settings of the machine, where VS Code looks for those that a workspace may not choose."""
-        self._write("Machine", MACHINES_SETTINGS | settings)
-
-    def log(self) -> str:
-        """What our extension has logged."""
-        return "".join(file.read_text("utf-8") for file in self.folder.glob("user/logs/*/*/infill.infill/infill.log"))
-
-    def set_users(self, **settings: object) -> None:
-        self._write("User", USERS_SETTINGS | settings)
-
-    def _write(self, kind: str, settings: Mapping[str, object]) -> None:
-        file = self.folder / "user" / kind / "settings.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings), "utf-8")
-
-    @contextmanager
-    def running(self) -> Iterator[CodeServer]:
-        with (self.folder / "code-server.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*self._command, *OPTIONS, f"--bind-addr={self.address}"], env=self.env, stdout=log, stderr=log
-            )
-        self.process = psutil.Process(process.pid)
-        try:
-            until("code-server", self._is_healthy)
-            yield self
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
-
-    def _is_healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/healthz", timeout=PATIENCE_S):
-                return True
-        except OSError:
-            return False
-
-    def _run(self, *arguments: str) -> None:
-        subprocess.run([*self._command, *arguments], env=self.env, check=True, capture_output=True)
 
 
 class Window:
@@ -217,6 +114,16 @@ class Window:
         until("a suggestion", settled)
         return seen[-1]
 
+    def until_no_ghost(self) -> None:
+        """There is none, and none comes: a suggestion takes a tenth of the time."""
+        seen: list[str] = []
+
+        def settled() -> bool:
+            seen.append(self.ghost())
+            return len(seen) >= NONE and not any(seen[-NONE:])
+
+        until("nothing", settled)
+
     def drawn(self) -> str:
         """The text as it is drawn, with the suggestion in it and without ends of lines at its end."""
         lines: list[str] = self._page.evaluate(LINES, EDITOR)
@@ -287,13 +194,3 @@ def browser(chromium: str) -> Iterator[NewPage]:
         running = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
         yield lambda: running.new_page(viewport=SIZE)
         running.close()
-
-
-def until(what: str, condition: Callable[[], Any]) -> Any:
-    """What `condition` returns, as soon as that is something."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (result := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
-        time.sleep(0.05)
-    return result
