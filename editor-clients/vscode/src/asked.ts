@@ -20,10 +20,10 @@ export class Asked implements TextDocumentContentProvider {
     const current = window.activeTextEditor?.document.uri;
     if (!current) return void window.showInformationMessage("Open the file that you want to know it of.");
     const about = current.scheme === SCHEME ? current.query : current.toString();
-    const text = await this.server.run<string | null>("infill.explain", about);
+    const text = await this.server.run<string>("infill.explain", about);
     if (text === undefined) return;
     const uri = Uri.from({ scheme: SCHEME, path: `/${nameOf(about)}: what was asked`, query: about });
-    this.texts.set(uri.toString(), text || "Nothing was asked in this file yet.\n");
+    this.texts.set(uri.toString(), text);
     this.changed.fire(uri);
     const document = await workspace.openTextDocument(uri);
     await window.showTextDocument(document, { viewColumn: ViewColumn.Beside, preview: true, preserveFocus: true });

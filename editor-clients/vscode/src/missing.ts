@@ -1,5 +1,5 @@
 // The server is not there: how to get it.
-import { commands, Terminal, window } from "vscode";
+import { commands, window } from "vscode";
 import { DEFAULT_COMMAND, onPath } from "./program";
 
 const PACKAGE = "infill-ls";
@@ -32,7 +32,7 @@ function installersAtHand(): (keyof typeof INSTALLERS)[] {
 
 // Whoever reads the line decides whether it runs.
 function typeInTerminal(line: string): void {
-  const terminal: Terminal = window.createTerminal({ name: PACKAGE });
+  const terminal = window.createTerminal({ name: PACKAGE });
   terminal.show();
   terminal.sendText(line, false);
 }
