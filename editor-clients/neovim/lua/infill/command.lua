@@ -64,6 +64,7 @@ local function models(name)
 end
 
 local function reload()
+  if server.missing() then return server.tell(server.missing()) end
   if not server.client() then return server.start_for_open_files() end
   server.execute('infill.reload', {}, function() say('the model is loaded again') end)
 end

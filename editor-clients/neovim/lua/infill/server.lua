@@ -132,7 +132,7 @@ end
 --- Neovim says itself.
 function M.ended(code, signal)
   vim.schedule(function()
-    local had_worked = M.status and M.status.state == 'ready'
+    local had_worked = M.status and type(M.status.model) == 'string'
     M.status = nil
     local is_wanted = code == 0 and (signal == 0 or signal == 15) or vim.v.exiting ~= vim.NIL
     if is_wanted or not had_worked or uv.now() / 1000 - restarted_s < RESTARTS_AT_MOST_EVERY_S then return end
