@@ -134,6 +134,16 @@ def test_candidates_are_shown_in_turn_and_the_accepted_one_is_reported(open_neov
     assert params == {"command": "infill.accepted", "arguments": ["two"]}
 
 
+def test_candidates_that_do_not_begin_with_what_was_typed_are_passed_over(open_neovim: Open, setup: Setup) -> None:
+    if setup.name == "built-in":
+        pytest.skip("Neovim itself asks at every key")
+    editor = open_neovim(texts=["one", "two", "only"])
+    editor.type("Go")
+    editor.until("the first", lambda: editor.ghost().startswith("one"))
+    editor.type("o<M-]>")
+    editor.until("the third", lambda: editor.ghost().startswith("nly"))
+
+
 def test_several_lines_by_words_and_only_the_whole_is_reported(open_neovim: Open, tmp_path: Path) -> None:
     editor = open_neovim(texts=["if ready:\n    go()"], commands={"infill.accepted": None})
     editor.type("Go")

@@ -1,5 +1,6 @@
 -- Suggestions in grey for a Neovim without vim.lsp.inline_completion: ask, draw, accept. What is shown lives in the mode
 -- and at the cursor of this moment, so there is never more than one.
+local break_undo = require('infill.text').break_undo
 local server = require('infill.server')
 local M = {}
 
@@ -170,7 +171,7 @@ local function insert(text, n_bytes, item)
   local row, col = cursor()
   local is_all = n_bytes == #text
   local lines = vim.split(text:sub(1, n_bytes), '\n', { plain = true })
-  require('infill.text').break_undo()
+  break_undo()
   api.nvim_buf_set_text(0, row, col, row, is_all and col + #item.replaced or col, lines)
   api.nvim_win_set_cursor(0, { row + #lines, (#lines == 1 and col or 0) + #lines[#lines] })
   if redraw() then return end
@@ -182,8 +183,8 @@ local function insert(text, n_bytes, item)
   end
 end
 
--- Scheduled, so that a mapping with <expr> may call it.
-local function accept(measure)
+--- `measure` says how many bytes of a text are wanted of it. Scheduled, so that a mapping with <expr> may call it.
+function M.accept_part(measure)
   if not rest() then return false end
   vim.schedule(function()
     local text, item = rest()
@@ -193,16 +194,18 @@ local function accept(measure)
 end
 
 function M.accept()
-  return accept(function(text) return #text end)
+  return M.accept_part(function(text) return #text end)
 end
-
---- `measure` says how many bytes of a text are wanted of it.
-function M.accept_part(measure) return accept(measure) end
 
 function M.cycle(count)
   if not rest() then return false end
-  shown.index = (shown.index - 1 + count) % #shown.items + 1
-  vim.schedule(redraw)
+  -- A mapping with <expr> is looked at before the key in front of it is in the text.
+  vim.schedule(function()
+    if not rest() then return end
+    repeat
+      shown.index = (shown.index - 1 + count) % #shown.items + 1
+    until redraw() -- the others do not begin with what was typed since
+  end)
   return true
 end
 
