@@ -134,6 +134,28 @@ def test_candidates_are_shown_in_turn_and_the_accepted_one_is_reported(open_neov
     assert params == {"command": "infill.accepted", "arguments": ["two"]}
 
 
+def test_one_key_asks_by_hand(open_neovim: Open, tmp_path: Path) -> None:
+    editor = open_neovim(texts=["one", "two"])
+    editor.type("Goy = ")
+    editor.until("a suggestion", lambda: editor.ghost().startswith("one"))
+    editor.type("<C-]>")
+    editor.until("it to be gone", lambda: not editor.ghost())
+    editor.type("<M-Bslash>")
+    editor.until("a suggestion", lambda: editor.ghost().startswith("one"))
+    assert [request["params"]["context"] for request in asked(tmp_path)][-1] == {"triggerKind": 1}
+    assert editor.text() == "x = 1\ny = \n"
+
+
+def test_the_server_is_told_where_the_cursor_is(open_neovim: Open, tmp_path: Path) -> None:
+    editor = open_neovim(texts=[])
+    editor.type("$")
+    editor.until("the message", lambda: received(tmp_path, "infill/didMoveCursor"))
+    assert received(tmp_path, "infill/didMoveCursor")[-1]["params"] == {
+        "textDocument": {"uri": (tmp_path / "a.py").as_uri()},
+        "position": {"line": 0, "character": 4},
+    }
+
+
 def test_candidates_that_do_not_begin_with_what_was_typed_are_passed_over(open_neovim: Open, setup: Setup) -> None:
     if setup.name == "built-in":
         pytest.skip("Neovim itself asks at every key")

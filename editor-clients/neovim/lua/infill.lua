@@ -8,10 +8,11 @@ end
 
 local function drawing() return require(M.is_builtin() and 'infill.builtin' or 'infill.ghost') end
 
--- Each returns false where no suggestion is shown, and may be called from a mapping with <expr>.
+-- Each returns false where no suggestion is shown (`suggest`: where there is no server), and may be called from a mapping with <expr>.
 function M.accept() return drawing().accept() end
 function M.accept_word() return drawing().accept_part(require('infill.text').word) end
 function M.accept_line() return drawing().accept_part(require('infill.text').line) end
+function M.suggest() return drawing().suggest() end
 function M.next() return drawing().cycle(1) end
 function M.previous() return drawing().cycle(-1) end
 function M.dismiss() return drawing().dismiss() end

@@ -26,6 +26,7 @@ local actions = {
   { name = 'accept', key = '<Tab>', desc = 'Accept the suggestion' },
   { name = 'accept_word', key = '<M-Right>', desc = "Accept the suggestion's next word" },
   { name = 'accept_line', key = '<M-C-Right>', desc = "Accept the suggestion's next line" },
+  { name = 'suggest', key = '<M-Bslash>', desc = 'Ask for suggestions by hand' },
   { name = 'next', key = '<M-]>', desc = 'Show the next suggestion' },
   { name = 'previous', key = '<M-[>', desc = 'Show the previous suggestion' },
   { name = 'dismiss', key = '<C-]>', desc = 'Hide the suggestion' },

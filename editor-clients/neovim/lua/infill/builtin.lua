@@ -19,11 +19,16 @@ local function moved_to_cursor(item)
   return item
 end
 
--- Neovim forgets a suggestion when any of it is taken, and has no function to give it one. Where these parts of it have
--- changed, the rest comes back with the server's next answer instead.
+-- Two things for which Neovim has no function: to show what is left when a part was taken, and to ask by hand. Where
+-- these parts of it have changed, the rest comes back with the server's next answer, and nothing is asked by hand.
+local function with_completor(run)
+  return pcall(function()
+    run(require('vim.lsp._capability').all.inline_completion.active[api.nvim_get_current_buf()])
+  end)
+end
+
 local function show_again(item)
-  pcall(function()
-    local completor = require('vim.lsp._capability').all.inline_completion.active[api.nvim_get_current_buf()]
+  with_completor(function(completor)
     completor.current = item
     completor:show()
   end)
@@ -52,6 +57,13 @@ end
 
 function M.accept()
   return M.accept_part(function(whole) return #whole end)
+end
+
+function M.suggest()
+  local function request(completor) completor:request(vim.lsp.protocol.InlineCompletionTriggerKind.Invoked) end
+  local is_there = with_completor(function(completor) assert(completor) end)
+  if is_there then vim.schedule(function() with_completor(request) end) end
+  return is_there
 end
 
 local function is_shown()

@@ -6,7 +6,7 @@ local M = {}
 
 local METHOD = 'textDocument/inlineCompletion'
 local ASK_AFTER_MS = 100
-local AUTOMATIC = 2 -- LSP's InlineCompletionTriggerKind
+local INVOKED, AUTOMATIC = 1, 2 -- LSP's InlineCompletionTriggerKind
 local HAS_INLINE = vim.fn.has('nvim-0.10') == 1
 
 local api = vim.api
@@ -137,12 +137,12 @@ end
 
 local function is_inserting() return vim.startswith(api.nvim_get_mode().mode, 'i') end
 
-local function ask()
+local function ask(trigger_kind)
   local buf = api.nvim_get_current_buf()
   local client = server.client(buf)
   if not client or not client.server_capabilities.inlineCompletionProvider or not is_inserting() then return end
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
-  params.context = { triggerKind = AUTOMATIC }
+  params.context = { triggerKind = trigger_kind }
   local mine = { client = client }
   asked = mine
   mine.id = server.request(client, METHOD, params, function(err, result)
@@ -158,7 +158,7 @@ local function on_change()
   if redraw() then return end
   clear()
   cancel()
-  timer:start(ASK_AFTER_MS, 0, vim.schedule_wrap(ask))
+  timer:start(ASK_AFTER_MS, 0, vim.schedule_wrap(function() ask(AUTOMATIC) end))
 end
 
 local function stop()
@@ -195,6 +195,15 @@ end
 
 function M.accept()
   return M.accept_part(function(text) return #text end)
+end
+
+function M.suggest()
+  if not server.client(api.nvim_get_current_buf()) then return false end
+  vim.schedule(function()
+    stop()
+    ask(INVOKED)
+  end)
+  return true
 end
 
 function M.cycle(count)

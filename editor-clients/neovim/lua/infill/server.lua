@@ -5,8 +5,10 @@ local NAME = 'infill_ls'
 local INSTALL = 'install it, for example with `pipx install infill-ls` or `uv tool install infill-ls`'
 local UPGRADE = 'upgrade it, for example with `pipx upgrade infill-ls` or `uv tool upgrade infill-ls`'
 local RESTARTS_AT_MOST_EVERY_S = 60
+local TELL_AFTER_MS = 200
 
 local uv = vim.uv or vim.loop
+local moved = uv.new_timer()
 local told = {}
 local restarted_s = -math.huge
 
@@ -25,6 +27,12 @@ end
 
 function M.tell(sentence)
   vim.schedule(function() vim.notify('infill: ' .. sentence, vim.log.levels.WARN) end)
+end
+
+-- Before 0.11, Neovim has functions where later ones have methods.
+local function call(client, name, ...)
+  if vim.fn.has('nvim-0.11') == 1 then return client[name](client, ...) end
+  return client[name](...)
 end
 
 -- What vim.lsp.config does since Neovim 0.11.
@@ -73,6 +81,15 @@ function M.start_for_open_files()
   end
 end
 
+-- What is around the cursor is read ahead, so that the first suggestion there comes sooner.
+local function tell_where_the_cursor_is()
+  moved:start(TELL_AFTER_MS, 0, vim.schedule_wrap(function()
+    local client = M.client(vim.api.nvim_get_current_buf())
+    if not client or vim.api.nvim_get_mode().mode ~= 'n' then return end
+    call(client, 'notify', 'infill/didMoveCursor', vim.lsp.util.make_position_params(0, client.offset_encoding))
+  end))
+end
+
 --- Start the server for the files that are open and those to come.
 function M.enable()
   if vim.lsp.config and M.options().server then vim.lsp.config(NAME, M.options().server) end
@@ -81,6 +98,10 @@ function M.enable()
     pattern = M.config().filetypes,
     callback = function(event) start(event.buf) end,
   })
+  vim.api.nvim_create_autocmd('CursorMoved', {
+    group = vim.api.nvim_create_augroup('infill.cursor', {}),
+    callback = tell_where_the_cursor_is,
+  })
   M.start_for_open_files()
 end
 
@@ -88,12 +109,6 @@ end
 function M.client(buf)
   local get = vim.lsp.get_clients or vim.lsp.get_active_clients
   return get({ name = NAME, bufnr = buf })[1]
-end
-
--- Before 0.11, Neovim has functions where later ones have methods.
-local function call(client, name, ...)
-  if vim.fn.has('nvim-0.11') == 1 then return client[name](client, ...) end
-  return client[name](...)
 end
 
 --- Whether a client runs what the configuration asks for; one that has ended is in Neovim's list for a moment yet.
