@@ -104,6 +104,25 @@ def test_no_more_is_searched_than_a_number_of_tokens_those_nearest_to_the_cursor
     assert listed(followers)[-1][0] == "b"
 
 
+# --- a guess at what is written next ---
+
+
+@pytest.mark.parametrize(
+    ("drawn", "drafted"),
+    [
+        ("if a: return b\nif a: ┃", "return"),
+        ("abX12 ___ abY34 ab┃", "Y34 ab"),  # the nearer of two
+        ("xabX12 ___ bY34 xab┃", "X12 __"),  # the longer run
+        ("ab┃ xabcd", "cd"),  # up to the end of the file
+        ("xyb1 ab┃", ""),  # too short a run
+        ("┃", ""),
+    ],
+)
+def test_what_followed_the_longest_run_is_drafted(drawn, drafted):
+    above, below = drawn.split("┃")
+    assert "".join(map(chr, Followers(ids(above), ids(below)).draft(2, 6))) == drafted
+
+
 # --- mixed with the model ---
 
 

@@ -60,6 +60,24 @@ class Followers:
         self._n += 1
 
     def next(self) -> Found:
+        places, runs = self._search()
+        return Found(self._ids[places + 1], runs, self._distances(places))
+
+    def draft(self, min_run: int, n_most: int) -> list[int]:
+        """What followed the longest run, at the nearest of several places: a guess at what is written next.
+
+        A model that evaluates it at once with the last token can verify it (prompt lookup). When that pays, and that it
+        hardly does on a processor, tests/bench/drafting.py tells.
+        """
+        places, runs = self._search()
+        if not len(places) or runs.max() < min_run:
+            return []
+        best = places[np.lexsort((self._distances(places), -runs))[0]]
+        ids: list[int] = self._ids[best + 1 : min(best + 1 + n_most, self._n)].tolist()
+        return ids[: ids.index(NOTHING)] if NOTHING in ids else ids
+
+    def _search(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the last token stands elsewhere with another behind it, and how many of the last ones stand there."""
         ids, last = self._ids, self._n - 1
         places = np.flatnonzero(ids[:last] == ids[last]) if last >= self._start else np.empty(0, np.intp)
         places = places[ids[places + 1] != NOTHING]
@@ -70,7 +88,7 @@ class Followers:
             if not len(same):
                 break
             runs[same] += 1
-        return Found(ids[places + 1], runs, self._distances(places))
+        return places, runs
 
     def _distances(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
         distances = self._n - places
