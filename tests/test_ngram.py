@@ -150,6 +150,12 @@ def test_places_that_agree_count_more_than_those_that_do_not():
     assert mixed("abX abX ab┃")["X"] > mixed("abX abY ab┃")["X"]
 
 
+def test_what_the_model_finds_absurd_counts_for_less():
+    """A closer without its opener, where a list is copied from above."""
+    absurd, possible = logits_for(**{":": 0.5, "]": 1e-9}), logits_for(**{":": 0.5, "]": 1e-2})
+    assert mixed("if b]if b┃", absurd)["]"] < mixed("if b]if b┃", possible)["]"] / 2
+
+
 def test_probabilities_remain_probabilities():
     assert sum(mixed("abcd abc┃", logits_for(x=0.5, d=0.1), ends=[0]).values()) == pytest.approx(1, abs=1e-4)
 

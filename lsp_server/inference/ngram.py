@@ -33,6 +33,9 @@ class Found:
     runs: NDArray[np.intp]  # how many of the last tokens stand there
     distances: NDArray[np.intp]  # in tokens, from here
 
+    def where(self, chosen: NDArray[np.bool_]) -> Found:
+        return Found(self.ids[chosen], self.runs[chosen], self.distances[chosen])
+
 
 class Followers:
     """What followed the last tokens wherever else they stand; the text grows while it is written."""
