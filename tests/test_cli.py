@@ -149,7 +149,7 @@ def test_colour_only_where_a_terminal_has_it():
 def test_an_output_that_cannot_show_our_signs_gets_plainer_ones():
     command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:34"]
     shown = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"})
-    assert b"if item.|name == name:|" in shown.stdout
+    assert b"if item.|name != name:|" in shown.stdout
 
 
 @pytest.mark.parametrize(
