@@ -45,6 +45,7 @@ from tests.bench.serving import N_RANDOM_TOKENS, add_model_options, model_file, 
 LARGEST_GAP = 1e-3
 TAKEN_BACK = 0.15  # of the requests, at a moment of the first
 TAKEN_BACK_S = 0.03
+N_TOLD = 20  # times in a run, how it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Comparison:
         while self.counts["requests"] < n_requests:
             tab, stroke = desk.next(shown)
             shown = await self._ask(tab, stroke) if stroke else None
-            if self.counts["requests"] % 500 == 0 and stroke:
+            if stroke and self.counts["requests"] % max(1, n_requests // N_TOLD) == 0:
                 print(json.dumps(self.found()), file=sys.stderr, flush=True)
 
     def found(self) -> dict[str, Any]:
