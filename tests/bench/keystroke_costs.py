@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from statistics import fmean, median
@@ -141,4 +142,7 @@ def parse(description: str | None) -> argparse.Namespace:
     parser.add_argument("--servers", type=int, default=1, metavar="N", help="as many editors at the same time (1)")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="everything, request by request")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="a picture")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.plot and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install 'infill-ls[bench]'")
+    return options
