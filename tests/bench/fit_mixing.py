@@ -46,7 +46,7 @@ from holes import SINGLE_LINE, Code, hole_of  # found by the line above
 LIMITS = Limits(64, 60)
 MIN_FILE_CHARS = 800
 STEPS = (0.4, 0.2, 0.1)  # that each number is moved by, as long as that helps
-ALONE, AS_IT_IS = Mixing(bias=-1e9), Mixing()
+ALONE, AS_IT_IS = Mixing(bias=-500), Mixing()
 
 
 @dataclass(frozen=True, slots=True)
