@@ -17,7 +17,7 @@ ENCODINGS = ("utf-8", "utf-16", "utf-32")
 
 def seen(editor: Connection, at: dict[str, int], uri: str = URI) -> str:
     """The document as the server sees it, its cursor marked."""
-    editor.inline(at, uri)
+    editor.inline(at, uri, kind=1)
     window = editor.trace(uri)["window"]
     return str(window["prefix"] + CURSOR + window["suffix"])
 
@@ -158,7 +158,7 @@ class TestDocuments:
     )
     def test_odd_documents_are_answered(self, editor, drawn, language_id):
         at = editor.open(drawn, language_id=language_id)
-        assert isinstance(editor.inline(at), list)
+        assert isinstance(editor.inline(at, kind=1), list)
         assert editor.trace()["reason"]["code"]
 
 

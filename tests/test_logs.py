@@ -41,14 +41,14 @@ def do_everything(server: Server) -> None:
     for kind in (1, 2, 0, 99, SECRET, None, {SECRET: SECRET}):
         server.answer(server.ask_inline(at, kind=kind))
     selected = {"range": {"start": at, "end": at}, "text": SECRET}
-    server.inline(at, selectedCompletionInfo=selected)
-    server.inline(at, uri=f"file:///{SECRET}.py")
-    server.answer(server.ask_inline({"line": SECRET, "character": 4}))
+    server.inline(at, kind=1, selectedCompletionInfo=selected)
+    server.inline(at, kind=1, uri=f"file:///{SECRET}.py")
+    server.answer(server.ask_inline({"line": SECRET, "character": 4}, kind=1))
     server.call("textDocument/completion", here)
     server.trace()
     server.change((0, 0), (0, 0), f"# {SECRET}\n")
-    server.inline({**at, "line": at["line"] + 1})
-    cancelled = server.ask_inline(at)
+    server.inline({**at, "line": at["line"] + 1}, kind=1)
+    cancelled = server.ask_inline(at, kind=1)
     server.notify("$/cancelRequest", {"id": cancelled})
     for method in (
         "textDocument/didOpen",
@@ -72,7 +72,7 @@ def do_everything(server: Server) -> None:
     server.send_bytes(framed({})[:-2] + b"{" + SECRET.encode() + b"\r\n")
     server.send_bytes(b"Content-Length: 12\r\n\r\n" + f'"{SECRET}"'.encode())
     server.open(SECRET * 5_000 + "\ud800" + CURSOR, language_id=SECRET)
-    server.inline({"line": 0, "character": 3})
+    server.inline({"line": 0, "character": 3}, kind=1)
     server.notify("textDocument/didClose", document)
 
 
