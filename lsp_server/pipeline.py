@@ -74,7 +74,7 @@ SAY_NOTHING_OF_EMPTINESS = (Reason.END_OF_TEXT, Reason.LINE_COMPLETE)
 def with_limits(engine: Engine, max_tokens: int, max_time_s: float) -> Engine:
     """The engine with other limits. What the answer may take of the window, at most half of it, the prompt has not."""
     max_tokens = min(max_tokens, engine.model.n_window_tokens // 2)
-    limits = Limits(max_tokens, max_time_s)
+    limits = replace(engine.limits, max_tokens=max_tokens, max_time_s=max_time_s)
     if limits == engine.limits:
         return engine
     n_tokens = engine.budget.n_tokens + engine.limits.max_tokens - max_tokens
@@ -111,6 +111,8 @@ async def complete(
     if context.shape is Shape.NOTHING:
         trace.empty_because = context.refusal
         return Answer(None, trace)
+    if snapshot.invoked:  # who asks by hand is the judge
+        engine = replace(engine, limits=replace(engine.limits, min_confidence=0.0))
     with trace.stage("prompt"):
         if haste and (plan := await _plan(engine, context, haste)):
             trace.plan, engine = plan, _planned(engine, plan)
@@ -164,7 +166,7 @@ async def _plan(engine: Engine, context: CodeContext, haste: Haste) -> Plan | No
 
 def _planned(engine: Engine, plan: Plan) -> Engine:
     n_window = min(plan.n_window or engine.budget.n_tokens, engine.budget.n_tokens)
-    limits = Limits(plan.n_new, engine.limits.max_time_s)
+    limits = replace(engine.limits, max_tokens=plan.n_new)
     return replace(engine, limits=limits, budget=replace(engine.budget, n_tokens=n_window))
 
 

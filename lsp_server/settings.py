@@ -75,6 +75,12 @@ class SuggestSettings:
     ahead: bool = option(
         True, "Compute what comes after a suggestion, and the window at the cursor, while nothing else is asked."
     )
+    minConfidence: int = option(
+        30,
+        "How sure the model has to be of its first tokens, in per cent, for a suggestion to be shown. A request made by"
+        " hand is answered in any case, and so is one whose server tells no probabilities.",
+        within=(0, 100),
+    )
     inComments: bool = option(False, "Suggest in comments too. A request made by hand is answered there in any case.")
     maxTokens: int = option(96, "Tokens written at most; the line begun is still ended.", within=(1, 4096))
     maxTimeMs: int = option(2500, "Milliseconds spent at most; the line begun is still ended.", within=(1, 600_000))

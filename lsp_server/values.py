@@ -55,6 +55,7 @@ class Reason(Enum):
     REPETITION = "repetition", "the model repeated itself"
     TOKEN_LIMIT = "token-limit", "the token limit was reached; it ends at the last whole line"
     TIME_LIMIT = "time-limit", "the time limit was reached; it ends at the last whole line"
+    UNSURE = "unsure", "the model is not sure of what it would say"
     # Something was written, and nothing of it was worth showing.
     NOTHING_TO_ADD = "nothing-to-add", "the model had nothing to add"
     ALREADY_THERE = "already-there", "what the model wrote stands there already"
@@ -174,6 +175,7 @@ class Limits:
 
     max_tokens: int
     max_time_s: float
+    min_confidence: float = 0.0  # from 0 to 1, of the first tokens
 
     @property
     def hard_max_tokens(self) -> int:

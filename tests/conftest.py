@@ -28,8 +28,11 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a server that finds nobody's settings, and leaves its log where nobody minds."""
+    """The environment of a server that shows whatever the model says, and leaves its log where nobody minds."""
     home = tmp_path_factory.mktemp("home")
+    settings = home / "XDG_CONFIG_HOME" / "infill-ls" / "infill-ls.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[suggest]\nminConfidence = 0\n")
     return {name: str(home / name) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
 
 

@@ -20,10 +20,10 @@ def snapshot(document: str, language_id: str = "python", *, invoked: bool = True
     return Snapshot("file:///sample", "/sample", language_id, 1, text, offset, invoked)
 
 
-def scripted_engine(model_says: str, limits: Limits = LIMITS) -> Engine:
+def scripted_engine(model_says: str, limits: Limits = LIMITS, probability: float | None = None) -> Engine:
     """The whole pipeline, with a backend that says what it is told to."""
     info = ModelInfo("scripted", "", "none", "none", "psm", "scripted", 2048)
-    return Engine(Scripted(model_says), lambda line: len(line) // 3 + 1, WindowBudget(1848), limits, info)
+    return Engine(Scripted(model_says, probability), lambda line: len(line) // 3 + 1, WindowBudget(1848), limits, info)
 
 
 def answered(document: str, model_says: str, language_id: str = "python", limits: Limits = LIMITS) -> Answer:

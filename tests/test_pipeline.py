@@ -11,7 +11,7 @@ from lsp_server.backends.scripted import Scripted
 from lsp_server.pipeline import complete
 from lsp_server.syntax import Syntax
 from lsp_server.values import Limits, Reason
-from tests.drawing import answered, completed, scripted_engine, snapshot
+from tests.drawing import LIMITS, answered, completed, scripted_engine, snapshot
 
 
 def test_the_rest_of_a_line_may_be_several():
@@ -76,6 +76,14 @@ def test_a_token_limit_leaves_whole_lines():
     says = "a = 1\n    b = 2\n    c = 3\n    d = 4\n"
     assert completed(document, says, limits=Limits(8, 60)).startswith("def f():\n    a = 1")
     assert answered(document, says, limits=Limits(8, 60)).trace.reason is Reason.TOKEN_LIMIT
+
+
+def test_who_asks_by_hand_gets_what_the_model_is_not_sure_of():
+    engine = scripted_engine("compute(1)\n", replace(LIMITS, min_confidence=0.5), probability=0.1)
+    by_hand, typing = snapshot("x = ┃\n"), snapshot("x = ┃\n", invoked=False)
+    assert asyncio.run(complete(engine, by_hand, None, None)).completion is not None
+    answer = asyncio.run(complete(engine, typing, None, None))
+    assert answer.completion is None and answer.trace.reason is Reason.UNSURE
 
 
 def test_inside_a_word_nothing_is_asked_of_the_model():

@@ -208,6 +208,13 @@ class TestRefusals:
         editor.inline(at, kind=1)
         assert editor.trace()["reason"]["code"] != "after-undo"
 
+    def test_what_the_model_is_not_sure_of_is_only_said_by_hand(self, editor):
+        editor.initialize(initializationOptions={"infill": {"suggest": {"minConfidence": 100}}})
+        at = editor.open(HALF_WRITTEN)
+        assert editor.inline(at, kind=2) == []
+        assert editor.trace()["reason"]["code"] == "unsure"
+        assert editor.inline(at, kind=1)
+
     def test_in_a_comment_nothing_is_suggested_unless_it_is_set(self, editor):
         editor.initialize(initializationOptions={"infill": QUICK})
         at = editor.open("# The sum of ┃\ntotal = 0\n")

@@ -6,6 +6,7 @@ import pytest
 
 from lsp_server.stopping import first_stop
 from lsp_server.stopping.chatter import control_token, fence_is_closed, file_begins_again
+from lsp_server.stopping.confidence import unsure_of_the_beginning
 from lsp_server.stopping.dedent import dedent_below_block
 from lsp_server.stopping.definition import next_definition_begins
 from lsp_server.stopping.likeness import likeness
@@ -357,6 +358,31 @@ def test_the_beginning_of_the_file_is_not_written_again():
     says = "1\nimport os\nimport sys\nfrom collections import Counter\n"
     assert kept(file_begins_again, says, document) == "1"
     assert kept(file_begins_again, says, "import re\n" + document) is None
+
+
+# Confidence.
+
+
+def test_what_the_model_is_not_sure_of_is_not_shown():
+    limits = Limits(10, 1.0, min_confidence=0.4)
+    sure, unsure = ("x", 0.9), ("y", 0.1)
+    assert stopped(limits, unsure, unsure) is None
+    assert stopped(limits, unsure, unsure, sure) == Stop(Reason.UNSURE, 0)
+    assert stopped(limits, sure, sure, unsure, unsure) is None
+    assert stopped(limits, unsure, ended=True) == Stop(Reason.UNSURE, 0)
+
+
+def test_where_the_server_tells_no_probabilities_all_is_shown():
+    limits = Limits(10, 1.0, min_confidence=0.4)
+    assert stopped(limits, ("x", None), ("y", None), ("z", None), ended=True) is None
+    assert stopped(Limits(10, 1.0), ("x", 0.0), ended=True) is None
+
+
+def stopped(limits, *pieces, ended=False):
+    so_far = Written(context("x = ┃"), limits)
+    for text, probability in pieces:
+        so_far = so_far.grown_by(Piece(text, probability), 0.0)
+    return unsure_of_the_beginning(so_far.ended() if ended else so_far)
 
 
 # Limits.

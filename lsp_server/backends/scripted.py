@@ -14,8 +14,8 @@ TOKEN_SIZED = re.compile(r"\n[ \t]*| ?\w{1,6}| ?[^\w\s]{1,2}|\s+")
 class Scripted:
     """Streams `text` in pieces about as large as tokens; `n_given` tells how many were taken from it."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, probability: float | None = None) -> None:
+        self.text, self.probability = text, probability
         self.n_given = 0
         self.prompts: list[FimPrompt] = []
 
@@ -25,7 +25,7 @@ class Scripted:
         for piece in TOKEN_SIZED.findall(self.text)[: limits.hard_max_tokens]:
             await asyncio.sleep(0)
             self.n_given += 1
-            yield Piece(piece)
+            yield Piece(piece, self.probability)
 
     def close(self) -> None:
         pass

@@ -83,9 +83,8 @@ class Session(LanguageServer):
         if engine is None:
             return None
         limited = with_limits(engine, suggest.maxTokens, suggest.maxTimeMs / 1000)
-        return (
-            limited if limited.in_comments == suggest.inComments else replace(limited, in_comments=suggest.inComments)
-        )
+        limits = replace(limited.limits, min_confidence=suggest.minConfidence / 100)
+        return replace(limited, limits=limits, in_comments=suggest.inComments)
 
     @property
     def made_with(self) -> object:

@@ -25,6 +25,7 @@ from lsp_server.syntax import Tree
 from lsp_server.trace import Trace
 from lsp_server.values import Completion, Reason
 
+PASSING = (Reason.TIME_LIMIT, Reason.UNSURE)  # why an answer is empty that another request may well get
 LOADING_S = 3.0  # that a request waits for the model, unless the next one takes its place
 
 logger = logging.getLogger(__name__)
@@ -190,7 +191,7 @@ class Suggester:
         if trace.plan and trace.plan.n_window:
             asked.open.small_window, window = window, None
         asked.open.window = window or asked.open.window
-        if answer.completion or (trace.generation and trace.reason is not Reason.TIME_LIMIT):
+        if answer.completion or (trace.generation and trace.reason not in PASSING):
             made_with = self._session.made_with
             asked.open.answers.remember(Given(asked.snapshot, made_with, answer.completion, trace.reason, window))
         self._keep(asked.method, trace, asked.open)

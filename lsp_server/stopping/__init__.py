@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from lsp_server.stopping.chatter import control_token, fence_is_closed, file_begins_again
+from lsp_server.stopping.confidence import unsure_of_the_beginning
 from lsp_server.stopping.dedent import dedent_below_block
 from lsp_server.stopping.definition import next_definition_begins
 from lsp_server.stopping.doubt import is_at_home
@@ -19,6 +20,7 @@ from lsp_server.values import Reason
 PIECE_RULES: tuple[Callable[[Written], Stop | None], ...] = (
     line_is_complete,
     control_token,
+    unsure_of_the_beginning,
     nothing_is_missing,
     characters_repeat,
     token_limit,
@@ -38,7 +40,7 @@ LINE_RULES: tuple[Callable[[Written], Iterator[Stop]], ...] = (
 PATIENCE_LINES, LOOP_PATIENCE_LINES = 16, 6
 PATIENCE_S = 0.3
 LOOPS = (Reason.REPETITION, Reason.STARTED_OVER, Reason.TALK)
-AT_ONCE = (Reason.LINE_COMPLETE, Reason.NOTHING_MISSING)
+AT_ONCE = (Reason.LINE_COMPLETE, Reason.UNSURE, Reason.NOTHING_MISSING)
 LIMITS = (Reason.TOKEN_LIMIT, Reason.TIME_LIMIT)
 
 

@@ -12,6 +12,7 @@ from lsp_server.values import CodeContext, Limits, Piece, Reason
 
 TAB_WIDTH = 4
 N_LINES_BELOW = 40
+N_PROBABILITIES = 3  # of the first tokens, by which all of the text is judged
 N_LINES_ABOVE, MAX_CHARS_ABOVE = 30, 3_000
 _OPENS = re.compile(r"[^\w\s)\]}\"'`;]$|\b(then|do|else|begin|return|and|or|not|in|is)$")
 CLOSER = re.compile(r"[)\]}>]|</|(end|fi|done|esac|endif|until)\b")  # at the beginning of a line
@@ -55,9 +56,11 @@ class Written:
     n_tokens: int = 0
     elapsed_s: float = 0.0
     is_whole: bool = False
+    probabilities: tuple[float, ...] = ()  # of the first tokens, where the backend tells
     ends_line: bool = True  # a line ended with the last piece, so rules for whole lines have something new to see
 
     def grown_by(self, piece: Piece, elapsed_s: float) -> Written:
+        known = () if piece.probability is None else (piece.probability,)
         return Written(
             self.context,
             self.limits,
@@ -65,6 +68,7 @@ class Written:
             self.text + piece.text,
             self.n_tokens + 1,
             elapsed_s,
+            probabilities=(self.probabilities + known)[:N_PROBABILITIES],
             ends_line="\n" in piece.text,
         )
 

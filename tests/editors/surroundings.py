@@ -33,10 +33,13 @@ def missing(what: str, remedy: str) -> NoReturn:
 
 
 def own_environment(folder: Path) -> dict[str, str]:
-    """The environment an editor is started in, with all that it writes below `folder`."""
+    """The environment an editor is started in, with all that it writes below `folder`; it shows all suggestions."""
     programs, home = folder / "bin", folder / "home"
     programs.mkdir()
     (programs / "infill-ls").write_text(SHIM)
     (programs / "infill-ls").chmod(0o755)
     own = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "CACHE", "DATA", "STATE")}
+    settings = home / "config" / "infill-ls" / "infill-ls.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[suggest]\nminConfidence = 0\n")
     return {**own, "HOME": str(home), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
