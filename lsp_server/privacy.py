@@ -10,6 +10,7 @@ here as well. A repository's ignore files only ever add to what is excluded, who
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -51,7 +52,10 @@ def is_excluded(path: str, patterns: Iterable[str] = NEVER_SENT) -> bool:
 
 def path_in(uri: str) -> str:
     """The path in an address of any scheme: editors also open unsaved files, and those of other machines."""
-    return unquote(urlsplit(uri).path)
+    try:
+        return unquote(urlsplit(uri).path)
+    except ValueError:  # no address at all
+        return uri
 
 
 @lru_cache(1024)  # the same few files are asked for at every keystroke
@@ -67,7 +71,7 @@ def is_ignored_secret(path: str) -> bool:
     if not _sounds_secret(path):  # most do not, and nothing is read for them
         return False
     file = Path(path).absolute()
-    root = next((folder for folder in file.parents if (folder / ".git").exists()), None)
+    root = next((folder for folder in file.parents if os.path.exists(folder / ".git")), None)
     if root is None or not _sounds_secret(str(file.relative_to(root))):
         return False
     folders = (folder for folder in file.parents if folder.is_relative_to(root))
@@ -86,7 +90,7 @@ def _patterns(ignore_file: Path) -> Iterator[str]:
     try:
         with ignore_file.open("rb") as file:
             lines = file.read(MAX_IGNORE_BYTES).decode("utf-8", "replace").splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return
     # Exceptions are left out: no repository can make a secret less of one.
     yield from (line for line in map(str.strip, lines) if line and line[0] not in "#!")

@@ -79,6 +79,11 @@ def test_a_file_that_is_not_on_this_machines_disk_has_a_path_all_the_same(uri):
     assert is_excluded(path_in(uri))
 
 
+@pytest.mark.parametrize("uri", ["", "http://[::1", "\0", "file:///a\0/tokens.py", "tokens.py"])
+def test_what_is_no_address_is_no_error_either(uri):
+    assert not is_excluded(path_in(uri))
+
+
 @pytest.fixture
 def shop(tmp_path):
     """A repository that keeps some of its files out of git."""

@@ -58,9 +58,12 @@ async def _text_prompt(backend: RemoteBackend, answer: list[Said]) -> Ability:
 
 async def _segments(backend: RemoteBackend, answer: list[Said]) -> Ability:
     without = await _ask(backend, replace(backend.asked(PROMPT, LIMITS), stops=(), suffix=""))
-    if (_n_prompt_tokens(without), _text(without)) == (_n_prompt_tokens(answer), _text(answer)):
-        return Ability("suffix", "without it the answer is the same: the server ignores it", True)
-    return Ability("suffix", "used")
+    n_with, n_without = _n_prompt_tokens(answer), _n_prompt_tokens(without)
+    if _text(without) != _text(answer) or n_with != n_without:
+        return Ability("suffix", "used")
+    if n_with is None:
+        return Ability("suffix", "not told: the answer is the same without it, and no tokens are counted")
+    return Ability("suffix", "ignored: the answer and the tokens are the same without it", True)
 
 
 PROMPTS: dict[PromptKind, Callable[[RemoteBackend, list[Said]], Awaitable[Ability]]] = {

@@ -19,7 +19,14 @@ WORDS = ("math.", "pi *", " radius", " ** 2")
 TOKEN_S, N_LONG = 0.01, 50
 
 
-def writes(*, max_stops: int = 99, ignores_stops: bool = False, ignores_suffix: bool = False, adds: int = 0) -> Answer:
+def writes(
+    *,
+    max_stops: int = 99,
+    ignores_stops: bool = False,
+    ignores_suffix: bool = False,
+    counts: bool = True,
+    adds: int = 0,
+) -> Answer:
     """A model that always says the same, behind a server in the way of llama.cpp's."""
 
     async def answer(request: Request) -> AsyncIterator[bytes]:
@@ -33,9 +40,9 @@ def writes(*, max_stops: int = 99, ignores_stops: bool = False, ignores_suffix: 
             text = "0"
         n_prompt = len(asked.get("prompt", "")) + adds
         places = [text.find(stop) for stop in asked["stop"] if stop in text and not ignores_stops]
-        text = text[: min(places, default=len(text))]
+        said = ((text[: min(places, default=len(text))], False), ("", True))
         refused = len(asked["stop"]) > max_stops
-        chunks = ({**llama(text), "tokens_evaluated": n_prompt}, llama("", stop=True))
+        chunks = [{**llama(text, stop), "tokens_evaluated": n_prompt if counts else None} for text, stop in said]
         async for part in (error(400) if refused else streams(*chunks))(request):
             yield part
 
@@ -61,7 +68,13 @@ async def test_a_real_server_can_do_what_the_table_says(llama_cpp, model_path):
     ("server", "name", "finding", "is_problem"),
     [
         (writes(), "suffix", "used", False),
-        (writes(ignores_suffix=True), "suffix", "without it the answer is the same: the server ignores it", True),
+        (writes(ignores_suffix=True), "suffix", "ignored: the answer and the tokens are the same without it", True),
+        (
+            writes(ignores_suffix=True, counts=False),
+            "suffix",
+            "not told: the answer is the same without it, and no tokens are counted",
+            False,
+        ),
         (writes(), "logprobs", "none", False),
         (writes(), "stops", "honoured, 64 at a time", False),
         (writes(max_stops=4), "stops", "honoured, 4 at a time", False),
