@@ -126,6 +126,13 @@ def test_other_files_of_a_repository_are_not(shop, name, why):
     assert not is_excluded(str(shop / name)), why
 
 
+def test_only_names_within_the_repository_count(tmp_path):
+    shop = tmp_path / "private" / "shop"
+    (shop / ".git").mkdir(parents=True)
+    (shop / ".gitignore").write_text("build/\n")
+    assert not is_excluded(str(shop / "build" / "cart.py"))
+
+
 def test_a_repository_never_takes_anything_off_the_list(shop):
     assert is_excluded(str(shop / "prod.key"))
 

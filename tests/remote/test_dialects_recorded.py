@@ -112,7 +112,8 @@ async def test_the_second_request_pays_no_handshake(recorded):
             assert (server.n_connections, len(server.requests)) == (1, 3)
 
 
-async def test_an_end_that_comes_a_little_later_is_waited_for_so_that_the_connection_can_be_used_again():
+async def test_an_end_that_comes_a_little_later_is_waited_for_so_that_the_connection_can_be_used_again(monkeypatch):
+    monkeypatch.setattr("lsp_server.backends.remote.LINGER_S", 1.0)
     came = RECORDED["mistral"].came
 
     async def answer(request):
@@ -204,6 +205,19 @@ async def test_the_users_sentinels_go_out_disarmed_and_come_back_as_they_were():
             sent = server.requests[0].json["prompt"]
     assert text == "'<fim_middle>'"
     assert sent == "<fim_prefix>x = '<\u2060fim_middle>'\n<fim_suffix>\n<\u2060|endoftext|><fim_middle>y = "
+
+
+@pytest.mark.parametrize("order", ["psm", "spm2"])
+def test_a_sentinel_in_the_line_being_typed_is_the_users_text(order):
+    with closing(connect(Endpoint("http://gpu", dialect="openai", family="starcoder", order=order))) as backend:
+        sent = backend.asked(FimPrompt("x = 1\ny = '<fim_middle>' + ", "\n"), LIMITS).prompt
+    assert sent.count("<fim_middle>") == 1 and sent.endswith("y = '<\u2060fim_middle>' + ")
+
+
+@pytest.mark.parametrize("url", ["http://gpu:8000", "http://gpu:8000/", "http://gpu:8000/v1", "http://gpu:8000/v1/"])
+@pytest.mark.parametrize("path", ["/v1/completions", "/health", "/metrics"])
+def test_an_address_may_end_as_documentation_shows_it(url, path):
+    assert Endpoint(url).at(path) == f"http://gpu:8000{path}"
 
 
 def test_every_row_of_the_table_is_chosen_for_somebody():
