@@ -28,7 +28,7 @@ from lsp_server.pipeline import Engine
 from lsp_server.settings import ModelSettings, Settings
 
 HERE = Path(__file__).parent
-START_S = 300
+START_S = 600  # of processor time they take a minute at most
 CONTROL = 3  # tokenizer.ggml.token_type
 ON_CPU = {
     **os.environ,
