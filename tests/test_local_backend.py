@@ -56,6 +56,14 @@ async def test_typing_on_costs_only_what_was_typed(engine):
     assert typed.n_tokens - typed.n_reused <= 3
 
 
+async def test_what_was_written_token_by_token_is_evaluated_again_once_it_is_part_of_a_prompt(engine):
+    """A single token is computed in another way than several, which now and then is enough for another answer."""
+    first, *pieces = await events(engine, PROMPT)
+    accepted = (await events(engine, FimPrompt(f"{PREFIX} {written(pieces)}", PROMPT.suffix)))[0]
+    assert accepted.n_tokens > first.n_tokens + 2
+    assert accepted.n_reused <= first.n_tokens
+
+
 async def test_coming_back_to_another_document_costs_nothing_twice(engine):
     prompts = [FimPrompt(f"value_{name} = {name} + 1\n" * 30, "") for name in ("a", "b", "c")]
     fresh = [await events(engine, prompt) for prompt in prompts]

@@ -33,6 +33,7 @@ class EvaluatedSequence:
         self._kept: list[_Kept] = []  # the last used at the end
         self.ids: list[int] = []
         self.n_computed = 0  # tokens, ever
+        self._n_together = 0  # of the first ids: evaluated several at once, as every prompt is
 
     @property
     def is_full(self) -> bool:
@@ -40,19 +41,19 @@ class EvaluatedSequence:
 
     def n_known(self, ids: Sequence[int]) -> int:
         """How many of the prompt's first tokens need not be evaluated."""
-        known = max(common_length(known, ids) for known in (self.ids, *(kept.ids for kept in self._kept)))
+        known = max(common_length(known, ids) for known in (self._reusable, *(kept.ids for kept in self._kept)))
         return max(0, min(known, len(ids) - MIN_FRESH))
 
     def go_back_to(self, ids: Sequence[int]) -> int:
         """Make the sequence a beginning of `ids`, the longest that is to be had; returns its length."""
-        here = common_length(self.ids, ids)
+        here = common_length(self._reusable, ids)
         best = max(self._kept, key=lambda kept: common_length(kept.ids, ids), default=None)
-        if len(self.ids) - here >= WORTH_KEEPING:
+        if self._n_together - here >= WORTH_KEEPING:
             self._put_aside()
         if best and common_length(best.ids, ids) - here >= WORTH_KEEPING:
             self._take_out(best)
-        n_reused = max(0, min(common_length(self.ids, ids), len(ids) - MIN_FRESH))
-        self.ids = self.ids[:n_reused]
+        n_reused = max(0, min(common_length(self._reusable, ids), len(ids) - MIN_FRESH))
+        self.ids, self._n_together = self.ids[:n_reused], n_reused
         self._model.rewind(n_reused)
         return n_reused
 
@@ -64,13 +65,20 @@ class EvaluatedSequence:
         finally:
             self.n_computed += self._model.n_evaluated - n_before
             self.ids = [*self.ids, *ids][: self._model.n_evaluated]
+            if self._n_together == n_before and len(ids) >= MIN_FRESH:
+                self._n_together = len(self.ids)
+
+    @property
+    def _reusable(self) -> list[int]:
+        """What the model wrote token by token is evaluated again where it has become a part of a prompt."""
+        return self.ids[: self._n_together]
 
     def _put_aside(self) -> None:
         if not isinstance(self._model, Savable):
             return
         # What is the beginning of this one has nothing that this one has not.
-        self._kept = [kept for kept in self._kept if common_length(kept.ids, self.ids) < len(kept.ids)]
-        self._kept.append(_Kept(tuple(self.ids), self._model.save()))
+        self._kept = [kept for kept in self._kept if common_length(kept.ids, self._reusable) < len(kept.ids)]
+        self._kept.append(_Kept(tuple(self._reusable), self._model.save()))
         while len(self._kept) > MAX_KEPT or sum(len(kept.state) for kept in self._kept) > MAX_KEPT_BYTES:
             self._kept.pop(0)
 
@@ -78,7 +86,7 @@ class EvaluatedSequence:
         assert isinstance(self._model, Savable)
         self._kept = [other for other in self._kept if other is not kept]
         self._model.restore(kept.state)
-        self.ids = list(kept.ids)
+        self.ids, self._n_together = list(kept.ids), len(kept.ids)
 
 
 def common_length(first: Sequence[int], second: Sequence[int]) -> int:
