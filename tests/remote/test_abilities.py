@@ -16,7 +16,7 @@ from tests.remote.fake_server import LAST_CHUNK, Answer, FakeServer, Request, ev
 from tests.remote.faults import error, llama
 
 WORDS = ("math.", "pi *", " radius", " ** 2")
-TOKEN_S, N_LONG = 0.01, 50
+TOKEN_S, N_LONG = 0.01, 120
 
 
 def writes(
