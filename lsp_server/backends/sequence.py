@@ -10,9 +10,9 @@ from lsp_server.inference.base import Inference, Savable
 # A single token is computed by other routines than several, with slightly other logits: a prompt ends in at least two
 # at once, so that its answer does not depend on what was evaluated before.
 MIN_FRESH = 2
-WORTH_KEEPING = 128  # tokens: to evaluate fewer again costs less than to look after them
+WORTH_KEEPING = 32  # tokens: to evaluate fewer again costs hardly more than to put them aside
 MAX_KEPT_BYTES = 256_000_000
-MAX_KEPT = 4  # the last few documents, and places in them
+MAX_KEPT = 6  # the last few documents, and places in them
 
 
 @dataclass(frozen=True, slots=True)
