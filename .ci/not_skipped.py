@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 ALWAYS = (
     "tests.test_architecture",
+    "tests.editors.test_emacs",
     "tests.editors.test_neovim",
     "tests.editors.test_neovim_commands",
     "tests.editors.test_neovim_trouble",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 INLINE = "textDocument/inlineCompletion"
 CAPABILITIES = {"textDocumentSync": 2, "inlineCompletionProvider": {}}
 COMMANDS = {"listening": {"executeCommandProvider": {"commands": ["infill.status"]}}}
 SUGGESTION = "[suggested]"
+LATE_S = 4.0
 
 
 def receive() -> dict[str, Any]:
@@ -40,6 +42,7 @@ def serve(mode: str) -> None:
         elif request["method"] == INLINE:
             if mode == "crashing":
                 sys.exit("the model fell over")
+            time.sleep(LATE_S if mode == "late" else 0)
             at = request["params"]["position"]
             answer(request, result={"items": [{"insertText": SUGGESTION, "range": {"start": at, "end": at}}]})
         elif request["method"] == "shutdown":
