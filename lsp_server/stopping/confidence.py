@@ -12,7 +12,8 @@ from lsp_server.values import Reason
 def unsure_of_the_beginning(written: Written) -> Stop | None:
     """Nothing is shown where the first tokens are unlikely together."""
     probabilities, least = written.probabilities, written.limits.min_confidence
-    if not least or not probabilities or not (written.is_whole or len(probabilities) >= N_PROBABILITIES):
+    may_end_here = written.is_whole or written.ends_line or len(probabilities) >= N_PROBABILITIES
+    if not least or not probabilities or not may_end_here:
         return None
     return Stop(Reason.UNSURE, 0) if mean_of_first(probabilities) < least else None
 
