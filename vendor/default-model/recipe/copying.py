@@ -64,12 +64,12 @@ class Copier:
     def __init__(self, prefix: str, suffix: str, other: OtherCode | None = None) -> None:
         self._left, self._typed = _at_cursor(prefix)
         self._other = other
-        self._runs: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
         # Not across the cursor: what is missing there is not yet known.
-        for part in (self._left, list(words(suffix))):
-            for i in range(1, len(part)):
-                for n in range(1, min(MAX_ORDER, i) + 1):
-                    self._runs[tuple(part[i - n : i])][part[i]] += 1
+        self._parts = (self._left, list(words(suffix)))
+        self._places: defaultdict[str, list[tuple[list[str], int]]] = defaultdict(list)  # of each word
+        for part in self._parts:
+            for i, word in enumerate(part[:-1]):
+                self._places[word].append((part, i))
 
     def complete(self, n_lines: int = 1) -> str:
         """What most likely follows, up to the end of the line, or of so many lines."""
@@ -91,10 +91,19 @@ class Copier:
         return None
 
     def _candidates(self, context: Sequence[str]) -> Iterator[Counter[str]]:
-        for n in range(min(MAX_ORDER, len(context)), 0, -1):
+        """What followed the last words of the context, the longest runs first."""
+        places = self._places.get(context[-1], []) if context else []
+        found = [(_n_common(part, i, context), part[i + 1]) for part, i in places]
+        for n in range(MAX_ORDER, 0, -1):
             if n == MIN_FILE_ORDER - 1 and self._other:
                 yield self._other.after(context)
-            yield self._runs.get(tuple(context[-n:]), Counter())
+            yield Counter(word for length, word in found if length >= n)
+
+
+def _n_common(part: Sequence[str], i: int, context: Sequence[str]) -> int:
+    """How many words up to the i-th are those that the context ends with."""
+    most = min(MAX_ORDER, i + 1, len(context))
+    return next((n for n in range(1, most) if part[i - n] != context[-1 - n]), most)
 
 
 def words(text: str) -> Iterator[str]:

@@ -65,6 +65,7 @@ KINDS = {
 }  # fmt: skip
 N_OPEN_ROWS = 32  # rows that a short example may still be put into
 CONTEXT, MIDDLE = 1, 2  # what a target belongs to; 0 is padding
+VALIDATION_TOKENS = 250_000
 SEED = 8
 
 
@@ -158,7 +159,8 @@ def _report(packages: list[Package], sources: list[Source]) -> None:
 def rows(options: argparse.Namespace) -> None:
     tokenizer = Tokenizer.from_gguf(read_model(packaged_model()).metadata)
     corpus = stick.read_cases(CORPUS)
-    for split, n_tokens in (("val", options.tokens / 40), ("train", options.tokens)):
+    splits = [("val", VALIDATION_TOKENS)] if options.part == 0 else []
+    for split, n_tokens in (*splits, ("train", options.tokens)):
         texts = [(row["package"], row["text"]) for row in corpus if row["split"] == split]
         examples = examples_of(texts, tokenizer, random.Random(f"{SEED} {split} {options.part}"))
         ids, parts = packed(examples, int(n_tokens) // ROW_TOKENS, Sentinels.of(tokenizer).pad)

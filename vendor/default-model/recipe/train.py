@@ -168,7 +168,7 @@ def train(run: Run, rows: Rows, held_out: Rows, folder: Path) -> None:
         run.set_rate()
         loss = _step(run, model, rows)
         smooth = loss if not smooth else 0.95 * smooth + 0.05 * loss
-        if number % 20 == 0:
+        if number % 20 == 19:
             speed = (run.n_seen - n_before) / (time.monotonic() - began)
             left_min = (plan.n_tokens - run.n_seen) / speed / 60
             print(
