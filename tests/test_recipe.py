@@ -13,11 +13,10 @@ import pytest
 import scoring
 import sources
 import stick
+import tokenizer
 from copying import Copier, OtherCode
 
-from lsp_server.models.files import read_model
 from lsp_server.models.packaged import packaged_model
-from lsp_server.tokenization import Tokenizer
 
 CODE = """\
 import os
@@ -210,25 +209,40 @@ def test_the_stick_holds_no_package_that_is_trained_on():
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return Tokenizer.from_gguf(read_model(packaged_model()).metadata)
+def vocabulary() -> prepare.Vocabulary:
+    return prepare.Vocabulary.of(packaged_model())
 
 
-def example(code: str, start: int, end: int, tokenizer: Tokenizer) -> tuple[str, str]:
-    """What the model sees and what it should write, as text; with the code below the cursor as it is."""
-    hole, sentinels = holes.Hole("rest-of-line", start, end), prepare.Sentinels.of(tokenizer)
-    found = prepare.example_of(code, hole, tokenizer, sentinels, random.Random(3))
+def example(drawing: str, vocabulary: prepare.Vocabulary) -> tuple[str, str]:
+    """What the model sees and what it should write, as text; what is missing stands between two cursors."""
+    before, middle, after = drawing.split("┃")
+    hole = holes.Hole("rest-of-line", len(before), len(before) + len(middle))
+    found = prepare.example_of(before + middle + after, hole, vocabulary, random.Random(3))
     assert found
-    text = [tokenizer.piece(id).decode() if id > 5 else f"<{id}>" for id in found.ids]
+    text = [vocabulary.tokenizer.piece(id).decode() or f"<{id}>" for id in found.ids]
     return "".join(text[: found.n_context]), "".join(text[found.n_context :])
 
 
-def test_an_example_is_the_prompt_that_the_project_itself_makes_with_the_cursor_healed(tokenizer):
-    code = "x = 1\ny = x\nz = 2\n"
-    seen, written = example(code, code.index("x\n"), code.index("x\n") + 1, tokenizer)
-    ids = prepare.Sentinels.of(tokenizer)
-    assert seen == f"<{ids.prefix}><{ids.suffix}>\nz = 2\n<{ids.middle}>x = 1\ny ="
-    assert written == f" x<{ids.end}>"
+@pytest.mark.parametrize(
+    ("drawing", "seen", "written"),
+    [
+        ("x = 1\ny = ┃x┃\nz = 2\n", "<1><3>\nz = 2\n<2>x = 1\ny =", " x<0>"),
+        ("x = 1\ny = fil┃ter(x)┃\nz = 2\n", "<1><3>\nz = 2\n<2>x = 1\ny =", " filter(x)<0>"),
+        ("y = max(┃x, 1┃)\nz = 2\n", "<1><3>\nz = 2\n<2>y = max", "(x, 1)<0>"),
+    ],
+)
+def test_an_example_is_the_prompt_that_the_project_itself_makes(drawing, seen, written, vocabulary):
+    """So words half typed are healed, and the closers that an editor added are the model's to write."""
+    assert example(drawing, vocabulary) == (seen, written)
+
+
+def test_a_vocabulary_that_was_trained_is_one_that_the_project_reads(tmp_path):
+    path = tmp_path / "vocabulary.gguf"
+    tokenizer.write(tokenizer.trained([CODE] * 3, size=300), path)
+    own = prepare.Vocabulary.of(path)
+    ids = own.tokenizer.encode(CODE)
+    assert b"".join(map(own.tokenizer.piece, ids)).decode() == CODE
+    assert len(ids) < len(CODE)
 
 
 def test_rows_are_filled_with_several_examples_and_padded_at_the_end():

@@ -15,7 +15,7 @@ from holes import LEXEME
 MAX_ORDER = 8  # lexemes of the file
 CODE_ORDER = 4  # lexemes of other code
 MIN_FILE_ORDER = 3  # of the file, before other code is asked
-MAX_LEXEMES = 24  # written for a line
+MAX_LEXEMES = 60  # written for a line, blanks included
 NEWLINE = "\n"
 
 

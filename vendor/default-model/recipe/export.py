@@ -20,13 +20,12 @@ import torch
 from gguf.quants import dequantize, quantize
 from model import EPSILON, ROPE_BASE, Llama, Shape
 from numpy.typing import NDArray
-from prepare import Sentinels
+from prepare import Vocabulary
 from stick import SAMPLE, read_cases
 from torch import Tensor
 
 from lsp_server.inference import open_model
-from lsp_server.models.files import read_model
-from lsp_server.tokenization import Tokenizer
+from lsp_server.values import FimPrompt
 
 NAME = "fim-4m-python"
 LICENCE = "apache-2.0"
@@ -104,10 +103,9 @@ def _copy_vocabulary(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
 
 def check(model: Llama, path: Path) -> None:
     """Print how far the file's logits are from the weights'."""
-    tokenizer = Tokenizer.from_gguf(read_model(path).metadata)
     engine = open_model(path, n_context=1024, n_threads=1, engine="auto", on_progress=lambda fraction: None)
     ours, theirs = [], []
-    for ids in _prompts(tokenizer):
+    for ids in _prompts(Vocabulary.of(path)):
         engine.rewind(0)
         engine.evaluate(ids, lambda: False)
         theirs.append(engine.logits().copy())
@@ -117,11 +115,10 @@ def check(model: Llama, path: Path) -> None:
     _compare(np.array(ours), np.array(theirs))
 
 
-def _prompts(tokenizer: Tokenizer) -> Iterator[list[int]]:
-    sentinels = Sentinels.of(tokenizer)
+def _prompts(vocabulary: Vocabulary) -> Iterator[tuple[int, ...]]:
     for case in read_cases(SAMPLE)[:N_PROMPTS]:
-        suffix, prefix = tokenizer.encode(case["suffix"])[:128], tokenizer.encode(case["prefix"])[-256:]
-        yield [sentinels.prefix, sentinels.suffix, *suffix, sentinels.middle, *prefix]
+        ids, _ = vocabulary.encoder.encode(FimPrompt(case["prefix"][-800:], case["suffix"][:400]))
+        yield ids
 
 
 def _compare(ours: NDArray[Any], theirs: NDArray[Any]) -> None:

@@ -39,8 +39,10 @@ from sources import (
     without_copies,
 )
 
+from lsp_server.backends.encoding import PromptEncoder
 from lsp_server.context import WindowBudget, gather
-from lsp_server.models.files import read_model
+from lsp_server.fim import recognise
+from lsp_server.formats.gguf import read_gguf
 from lsp_server.models.packaged import packaged_model
 from lsp_server.prompt import fit
 from lsp_server.syntax import Syntax
@@ -58,7 +60,7 @@ ROW_TOKENS = 512  # and one more, since the targets are the inputs moved by one
 MAX_EXAMPLE_TOKENS = ROW_TOKENS + 1
 BUDGETS = (64, 96, 128, 256, 400)  # tokens of context; small ones give more holes for the same work
 EXCERPT_CHARS = 8_000
-HOLES_PER_EXCERPT = 4
+HOLES_PER_EXCERPT = 6
 EVEN_CHARS = 1_000_000  # a package's share grows with the square root of what it has beyond this
 KINDS = {
     "rest-of-line": 40, "whole-line": 12, "half-word": 13, "brackets": 10, "block": 12, "nothing-missing": 13,
@@ -76,20 +78,22 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentinels:
-    prefix: int
-    suffix: int
-    middle: int
+class Vocabulary:
+    """What the project itself makes prompts with."""
+
+    tokenizer: Tokenizer
+    encoder: PromptEncoder
     end: int
     pad: int
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer) -> Sentinels:
-        names = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>", "<fim_pad>")
-        ids = [tokenizer.id_of(name) for name in names]
-        if None in ids:
-            raise SystemExit(f"the vocabulary lacks one of {', '.join(names)}")
-        return cls(*[id for id in ids if id is not None])
+    def of(cls, model: Path) -> Vocabulary:
+        tokenizer = Tokenizer.from_gguf(read_gguf(model).metadata)
+        end, pad = tokenizer.id_of("<|endoftext|>"), tokenizer.id_of("<fim_pad>")
+        if end is None or pad is None:
+            raise SystemExit(f"{model}: the vocabulary lacks <|endoftext|> or <fim_pad>")
+        template = recognise("llama", "", tokenizer.id_of, tokenizer.n_vocab, order="spm2")
+        return cls(tokenizer, PromptEncoder(tokenizer, template), end, pad)
 
 
 def main() -> int:
@@ -157,32 +161,31 @@ def _report(packages: list[Package], sources: list[Source]) -> None:
 
 
 def rows(options: argparse.Namespace) -> None:
-    tokenizer = Tokenizer.from_gguf(read_model(packaged_model()).metadata)
+    vocabulary = Vocabulary.of(options.vocabulary or packaged_model())
     corpus = stick.read_cases(CORPUS)
     splits = [("val", VALIDATION_TOKENS)] if options.part == 0 else []
     for split, n_tokens in (*splits, ("train", options.tokens)):
         texts = [(row["package"], row["text"]) for row in corpus if row["split"] == split]
-        examples = examples_of(texts, tokenizer, random.Random(f"{SEED} {split} {options.part}"))
-        ids, parts = packed(examples, int(n_tokens) // ROW_TOKENS, Sentinels.of(tokenizer).pad)
+        examples = examples_of(texts, vocabulary, random.Random(f"{SEED} {split} {options.part}"))
+        ids, parts = packed(examples, int(n_tokens) // ROW_TOKENS, vocabulary.pad)
         name = WORK / (f"{split}-{options.part}.npz" if split == "train" else f"{split}.npz")
         np.savez(name, ids=ids, parts=parts)
         share = [f"{(parts == part).mean():.1%}" for part in (CONTEXT, MIDDLE, 0)]
         print(f"{name}: {len(ids)} rows; context, middle, padding {', '.join(share)}", flush=True)
 
 
-def examples_of(texts: list[tuple[str, str]], tokenizer: Tokenizer, rng: random.Random) -> Iterator[Example]:
+def examples_of(texts: list[tuple[str, str]], vocabulary: Vocabulary, rng: random.Random) -> Iterator[Example]:
     """Endlessly, new holes each time."""
     size = Counter[str]()
     for package, text in texts:
         size[package] += len(text)
     weights = [len(text) * min(1.0, (EVEN_CHARS / size[package]) ** 0.5) for package, text in texts]
-    sentinels = Sentinels.of(tokenizer)
     while True:
         for _, text in rng.choices(texts, weights, k=1_000):
             code = Code(excerpt(text, rng))
             for kind in rng.choices(list(KINDS), list(KINDS.values()), k=HOLES_PER_EXCERPT):
                 hole = hole_of(kind, code, rng)
-                example = hole and example_of(code.text, hole, tokenizer, sentinels, rng)
+                example = hole and example_of(code.text, hole, vocabulary, rng)
                 if example:
                     yield example
 
@@ -195,18 +198,18 @@ def excerpt(text: str, rng: random.Random) -> str:
     return text[start : text.rfind("\n", 0, start + EXCERPT_CHARS) + 1 or None]
 
 
-def example_of(text: str, hole: Hole, tokenizer: Tokenizer, sentinels: Sentinels, rng: random.Random) -> Example | None:
+def example_of(text: str, hole: Hole, vocabulary: Vocabulary, rng: random.Random) -> Example | None:
     """What the model will see at that hole, then the middle and the end; None where that is too long."""
     prefix, middle, suffix = text[: hole.start], text[hole.start : hole.end], text[hole.end :]
     if middle:
         suffix = half_written(suffix, rng)
     snapshot = Snapshot("", "", "python", 0, prefix + suffix, len(prefix), invoked=True)
     tree = Syntax("python").parse(snapshot.text)
-    context = gather(snapshot, tree, WindowBudget(rng.choice(BUDGETS)), tokenizer.count_line, None)
-    prompt = fit(context.window)
-    seen = [sentinels.prefix, sentinels.suffix, *tokenizer.encode(prompt.suffix)]
-    seen += [sentinels.middle, *tokenizer.encode(prompt.prefix, opens=True)]
-    ids = [*seen, *tokenizer.encode(prompt.owed + middle), sentinels.end]
+    window = gather(snapshot, tree, WindowBudget(rng.choice(BUDGETS)), vocabulary.tokenizer.count_line, None).window
+    prompt = fit(window)
+    seen, owed = vocabulary.encoder.encode(prompt)
+    left_out = window.suffix.removesuffix(prompt.suffix)  # closers of the editor's, which the model writes itself
+    ids = [*seen, *vocabulary.tokenizer.encode(owed.decode() + middle + left_out), vocabulary.end]
     return Example(ids, len(seen)) if len(ids) <= MAX_EXAMPLE_TOKENS else None
 
 
@@ -257,6 +260,7 @@ def _parse() -> argparse.Namespace:
     command = commands.add_parser("rows")
     command.add_argument("--tokens", type=float, default=20e6, help="of the training rows (20e6)")
     command.add_argument("--part", type=int, default=0, help="which part of an endless stream: new holes for each")
+    command.add_argument("--vocabulary", type=Path, help="a model file with another than the packaged model's")
     command.set_defaults(run=rows)
     return parser.parse_args()
 
