@@ -3,7 +3,8 @@
     python vendor/default-model/recipe/evaluate.py                      the model in the package, on the sample
     python vendor/default-model/recipe/evaluate.py --model FILE.gguf --cases stick.jsonl.gz     (stick.py builds it)
     python vendor/default-model/recipe/evaluate.py --raw                what the model writes by itself
-    python vendor/default-model/recipe/evaluate.py --no-suffix          and without what stands below the cursor
+    python vendor/default-model/recipe/evaluate.py --no-suffix          without what stands below the cursor
+    python vendor/default-model/recipe/evaluate.py --mixing off         without what the user's own files say
 
 Greedy, on one thread. The whole pipeline runs, as while somebody types: exact is what the user would see and accept
 without a change. With --raw nothing stops or filters the model; its text is cut after as many lines as are missing, and
@@ -33,6 +34,7 @@ from scoring import (
     applied,
     first_lines,
     of_length,
+    percent,
     row_of,
     summary_of,
     without_closers,
@@ -46,7 +48,7 @@ from lsp_server.pipeline import Engine, complete
 from lsp_server.prompt import fit
 from lsp_server.settings import Settings, merge
 from lsp_server.syntax import Syntax, Tree
-from lsp_server.values import Event, FimPrompt, Limits, Piece, Snapshot
+from lsp_server.values import Event, FimPrompt, Limits, Piece, Reason, Snapshot
 
 N_SAMPLES = 20
 CODE_CHARS = 25_000_000
@@ -60,7 +62,8 @@ class WithoutSuffix:
     inner: Backend
 
     async def stream(self, prompt: FimPrompt, limits: Limits) -> AsyncGenerator[Event, None]:
-        async with aclosing(self.inner.stream(replace(prompt, suffix=""), limits)) as events:
+        files = prompt.files and replace(prompt.files, below="")
+        async with aclosing(self.inner.stream(replace(prompt, suffix="", files=files), limits)) as events:
             async for event in events:
                 yield event
 
@@ -71,7 +74,7 @@ class WithoutSuffix:
 def main() -> int:
     options = _parse()
     cases = read_cases(options.cases)
-    engine = open_engine(options.model)
+    engine = open_engine(options.model, options.mixing)
     if options.no_suffix:
         engine = replace(engine, backend=WithoutSuffix(engine.backend))
     outcomes = asyncio.run(_run(engine, cases, options.raw))
@@ -84,8 +87,9 @@ def main() -> int:
     return 0
 
 
-def open_engine(model: Path | None) -> Engine:
-    settings, complaints = merge(Settings(), {"model.path": str(model or ""), "model.threads": 1})
+def open_engine(model: Path | None, mixing: str = "auto") -> Engine:
+    values = {"model.path": str(model or ""), "model.threads": 1, "model.mixing": mixing}
+    settings, complaints = merge(Settings(), values)
     if complaints:
         raise SystemExit("\n".join(complaints))
     return load_engine(settings)
@@ -97,36 +101,39 @@ async def _run(engine: Engine, cases: Sequence[Case], raw: bool) -> list[Outcome
     for number, case in enumerate(cases):
         tree = Syntax(case["language"]).parse(case["prefix"] + case["suffix"])
         wall, cpu = time.perf_counter(), time.process_time()
-        said = await ask(engine, case, tree)
+        said, ended = await ask(engine, case, tree)
         wall_ms, cpu_ms = (time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000
-        outcomes.append(Outcome(case["kind"], case["package"], case["middle"], said.rstrip(), wall_ms, cpu_ms))
+        outcomes.append(Outcome(case["kind"], case["package"], case["middle"], said.rstrip(), wall_ms, cpu_ms, ended))
         if sys.stderr.isatty():
             print(f"\r{number + 1} of {len(cases)}", end="", file=sys.stderr)
     return outcomes
 
 
-async def _suggested(engine: Engine, case: Case, tree: Tree | None) -> str:
-    """What the user would see, as a middle of the document."""
+async def _suggested(engine: Engine, case: Case, tree: Tree | None) -> tuple[str, bool]:
+    """What the user would see, as a middle of the document, and whether the model ended it."""
     snapshot = snapshot_of(case, invoked=False)
     answer = await complete(engine, snapshot, tree, None)
+    ended = answer.trace.reason is Reason.END_OF_TEXT
     if answer.completion is None:
-        return ""
+        return "", ended
     n_replaced = answer.completion.replace_until - snapshot.offset
-    return applied(answer.completion.text, case["suffix"][:n_replaced])
+    return applied(answer.completion.text, case["suffix"][:n_replaced]), ended
 
 
-async def _raw(engine: Engine, case: Case, tree: Tree | None) -> str:
-    """What the model writes by itself, cut after as many lines as are missing."""
+async def _raw(engine: Engine, case: Case, tree: Tree | None) -> tuple[str, bool]:
+    """What the model writes by itself, cut after as many lines as are missing, and whether it ended there."""
     n_lines = case["middle"].count("\n") + 1
     context = gather(snapshot_of(case, invoked=True), tree, engine.budget, engine.count_line, None)
     limits = replace(RAW_LIMITS, max_tokens=RAW_LIMITS.max_tokens * n_lines)
-    text = ""
+    text, n_tokens = "", 0
     async with aclosing(engine.backend.stream(fit(context.window), limits)) as events:
         async for event in events:
-            text += event.text if isinstance(event, Piece) else ""
+            if isinstance(event, Piece):
+                text, n_tokens = text + event.text, n_tokens + 1
             if text.count("\n") >= n_lines:
                 break
-    return without_closers(first_lines(text, n_lines), context.line_suffix)
+    ended = text.count("\n") < n_lines and n_tokens < limits.hard_max_tokens
+    return without_closers(first_lines(text, n_lines), context.line_suffix), ended
 
 
 def snapshot_of(case: Case, invoked: bool) -> Snapshot:
@@ -171,6 +178,7 @@ def _sentence(outcomes: Sequence[Outcome]) -> str:
     return (
         f"{summary.saved:.1f} characters saved of 100; {summary.precision:.1f} % of what it says is exact; "
         f"silent where nothing is missing {summary.rightly_silent:.1f} %; "
+        f"ends by itself {percent(outcome.ended for outcome in outcomes):.1f} %; "
         f"{median(wall):.0f} ms ({median(cpu):.0f}), p95 {_p95(wall):.0f} ({_p95(cpu):.0f})"
     )
 
@@ -225,6 +233,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--cases", type=Path, default=SAMPLE, help="instead of the sample beside this file")
     parser.add_argument("--raw", action="store_true", help="the model's own text, neither stopped nor filtered")
     parser.add_argument("--no-suffix", action="store_true", help="keep what is right of and below the cursor from it")
+    parser.add_argument("--mixing", choices=("auto", "on", "off"), default="auto", help="as the setting (auto)")
     parser.add_argument("--code", type=Path, help="prepare.py's corpus, for the copying completer")
     parser.add_argument("--answers", type=Path, help="write all answers there")
     return parser.parse_args()

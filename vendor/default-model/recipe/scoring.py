@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -21,6 +21,7 @@ class Outcome:
     said: str  # without the blanks at its end
     wall_ms: float
     cpu_ms: float
+    ended: bool = False  # by the model itself
 
     @property
     def is_exact(self) -> bool:
@@ -106,9 +107,9 @@ def summary_of(outcomes: Sequence[Outcome]) -> Summary:
     )
 
 
-def percent(values: object) -> float:
+def percent(values: Iterable[float]) -> float:
     """The mean of numbers or truths, times 100; 0 of none."""
-    numbers = [float(value) for value in values]  # type: ignore[attr-defined]  # any iterable of numbers
+    numbers = list(values)
     return 100 * sum(numbers) / len(numbers) if numbers else 0.0
 
 
