@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
@@ -109,6 +111,23 @@ class Document:
 def indent_of(line: str) -> str:
     """The white space that the line begins with."""
     return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def usual_step(lines: Iterable[str]) -> str:
+    """The white space by which one line is most often deeper than its neighbour; "" where none is."""
+    indents = [indent_of(line) for line in lines if not is_blank(line)]
+    steps = Counter(_step(first, second) for first, second in pairwise(indents))
+    del steps[""]
+    return max(steps, key=lambda step: (steps[step], -len(step)), default="")
+
+
+def _step(first: str, second: str) -> str:
+    """The white space by which one indentation is deeper than the other; "" where it is no likely unit."""
+    shorter, longer = sorted((first, second), key=len)
+    step = longer[len(shorter) :] if longer.startswith(shorter) else ""
+    if step.startswith("\t"):
+        return "\t"
+    return step if 2 <= len(step) <= 8 else ""
 
 
 def is_blank(line: str) -> bool:

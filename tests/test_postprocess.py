@@ -29,6 +29,22 @@ def test_indentation_on_a_blank_line_is_kept():
     assert accepted("def f():\n┃", "    return 1") == "def f():\n    return 1┃"
 
 
+def test_blocks_are_indented_as_in_the_document():
+    by_four = "def f(a):\n    if a:\n        return 1\n\n\ndef g(a):┃\n"
+    said = "\n  for b in a:\n    if b:\n      yield b"
+    wanted = by_four.replace("┃", "\n    for b in a:\n        if b:\n            yield b┃")
+    assert accepted(by_four, said) == wanted
+    by_tab = by_four.replace("    ", "\t")
+    assert accepted(by_tab, said) == wanted.replace("    ", "\t")
+
+
+def test_indentation_that_is_no_block_is_left_alone():
+    document = "def f(a):\n    if a:\n        return 1\n    ┃\n"
+    said = "return call(\n      a,\n      b,\n    )"
+    assert accepted(document, said) == document.replace("┃", said + "┃")
+    assert accepted("def f():┃", "\n  return 1") == "def f():\n  return 1┃"
+
+
 def test_indentation_left_of_the_cursor_is_not_doubled():
     outcome = postprocess.apply("    return 1", context("def f():\n    ┃", block_indent="    "))
     assert outcome.text == "return 1"
@@ -80,6 +96,12 @@ def test_a_copy_of_the_lines_below_is_no_suggestion():
 
 def test_a_line_that_only_begins_like_the_one_below_stays():
     assert accepted("┃\nreturn total", "return totals") == "return totals┃\nreturn total"
+
+
+def test_a_fence_around_the_text_is_left_out():
+    assert accepted("┃", "```ts\nconst x = 5;\n```") == "const x = 5;┃"
+    assert accepted("x = ┃", "```python\n1\n```") == "x = 1┃"
+    assert accepted("```\na\n```\n\n┃", "```\nb\n```") == "```\na\n```\n\n```\nb\n```┃"
 
 
 def in_syntax(document: str, text: str, language_id: str = "python") -> str:

@@ -406,6 +406,11 @@ def test_the_time_limit_ends_at_a_line_too():
 # All rules together, with the syntax of the document.
 
 
+def test_a_fence_ends_the_text_however_broken_the_document_is():
+    says = "return (1\n```\nThis returns one, as you wanted.\n"
+    assert ends("def f():\n    ┃\n", says) == ("return (1", Reason.TALK)
+
+
 def test_a_stop_that_leaves_the_document_broken_waits_for_a_better_one():
     document = "run({\n    ┃\n);\nnext();\n"
     assert ends(document, "a: 1,\n}\n);\nnext();\n", "javascript") == ("a: 1,\n}", Reason.SUFFIX_REACHED)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 
 from lsp_server.context.scopes import Scopes, closes_block
-from lsp_server.text import Span, indent_of, is_blank, line_bounds, lines_above, lines_below
+from lsp_server.text import Span, indent_of, is_blank, line_bounds, lines_above, lines_below, usual_step
 from lsp_server.values import Reason, Shape
 
 # What editors close by themselves, and what may stand behind it.
@@ -79,10 +78,7 @@ class Cursor:
             islice(lines_below(self.text, self.offset), _N_LINES_FOR_UNIT),
             islice(lines_above(self.text, self.offset), _N_LINES_FOR_UNIT),
         )
-        indents = [indent_of(line) for line in self._lines(around) if not is_blank(line)]
-        steps = Counter(_step(first, second) for first, second in pairwise(indents))
-        del steps[""]
-        return max(steps, key=lambda step: (steps[step], -len(step)), default=self.scopes.language.unit)
+        return usual_step(self._lines(around)) or self.scopes.language.unit
 
     def _first_with_text(self, lines: Iterable[Span]) -> Span | None:
         for start, end in islice(lines, _MAX_BLANK_LINES):
@@ -150,12 +146,3 @@ def _is_word(character: str) -> bool:
 
 def _width(indent: str) -> int:
     return len(indent.expandtabs(_TAB_WIDTH))
-
-
-def _step(first: str, second: str) -> str:
-    """The white space by which one indentation is deeper than the other; "" where it is no likely unit."""
-    shorter, longer = sorted((first, second), key=len)
-    step = longer[len(shorter) :] if longer.startswith(shorter) else ""
-    if step.startswith("\t"):
-        return "\t"
-    return step if 2 <= len(step) <= 8 else ""

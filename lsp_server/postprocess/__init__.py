@@ -13,14 +13,18 @@ from lsp_server.postprocess.blanks import (
 )
 from lsp_server.postprocess.closers import reconcile_closers
 from lsp_server.postprocess.draft import Draft
+from lsp_server.postprocess.fences import without_fence
+from lsp_server.postprocess.indentation import in_the_documents_steps
 from lsp_server.postprocess.overlap import already_there, cut_rest_of_line
 from lsp_server.syntax import Seam
 from lsp_server.values import CodeContext, Reason
 
 FILTERS: tuple[Callable[[Draft], Draft | Reason], ...] = (
+    without_fence,
     trim_trailing_blanks,
     no_second_space,
     first_line_at_its_column,
+    in_the_documents_steps,
     nothing_to_add,
     reconcile_closers,
     cut_rest_of_line,

@@ -73,7 +73,8 @@ def _stops_at_lines(written: Written) -> list[Stop]:
 def _certain(written: Written, stops: list[Stop]) -> Stop | None:
     """The first stop that leaves a document without errors; once the model is done, the one with the fewest."""
     ends = [*stops, Stop(Reason.END_OF_TEXT, len(written.text))] if written.is_whole else stops
-    return next((stop for stop in stops if not written.harm(stop.keep)), None) or (
+    # Talk is no code, however broken the document is without it.
+    return next((stop for stop in stops if stop.reason is Reason.TALK or not written.harm(stop.keep)), None) or (
         _least_harm(written, ends) if written.is_whole else None
     )
 

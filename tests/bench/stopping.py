@@ -128,7 +128,7 @@ async def _run(case: dict[str, Any], number: int, with_syntax: bool) -> list[Res
     may_break = not _n_errors(case["language"], case["expected"])
     results = []
     for stream, says in case["streams"].items():
-        answer = await complete(_engine(says), snapshot, tree, None)
+        answer = await complete(engine_saying(says), snapshot, tree, None)
         insert, n_replaced = "", 0
         if answer.completion:
             insert, n_replaced = answer.completion.text, answer.completion.replace_until - offset
@@ -142,7 +142,7 @@ async def _run(case: dict[str, Any], number: int, with_syntax: bool) -> list[Res
     return results
 
 
-def _engine(says: str) -> Engine:
+def engine_saying(says: str) -> Engine:
     return Engine(Scripted(says), lambda line: len(line) // 3 + 1, WindowBudget(8_192), NO_LIMITS, MODEL)
 
 
