@@ -197,7 +197,7 @@ class Emacs:
     def servers(self) -> list[psutil.Process]:
         """The language servers that it runs."""
         pid = int(self._tmux("list-panes", "-F", "#{pane_pid}"))
-        return [child for child in psutil.Process(pid).children() if "lsp_server" in child.cmdline()]
+        return [child for child in psutil.Process(pid).children() if _is_server(child)]
 
     def close(self) -> None:
         self._tmux("kill-server", check=False)
@@ -208,3 +208,10 @@ class Emacs:
     def _tmux(self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = True) -> str:
         command = ["tmux", "-S", str(self._socket), *arguments]
         return subprocess.run(command, env=env, capture_output=True, text=True, check=check).stdout
+
+
+def _is_server(process: psutil.Process) -> bool:
+    try:
+        return "lsp_server" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
