@@ -370,6 +370,7 @@ def test_what_the_model_is_not_sure_of_is_not_shown():
     assert stopped(limits, unsure, unsure, sure) == Stop(Reason.UNSURE, 0)
     assert stopped(limits, sure, sure, unsure, unsure) is None
     assert stopped(limits, unsure, ended=True) == Stop(Reason.UNSURE, 0)
+    assert stopped(limits, unsure, ("\n", 0.5)) == Stop(Reason.UNSURE, 0)
 
 
 def test_where_the_server_tells_no_probabilities_all_is_shown():
