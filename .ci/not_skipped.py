@@ -12,6 +12,7 @@ ALWAYS = (
     "tests.editors.test_neovim",
     "tests.editors.test_neovim_commands",
     "tests.editors.test_neovim_trouble",
+    "tests.editors.test_vim",
     "tests.editors.test_vscode",
     "tests.remote.test_heavy_servers",
 )

@@ -42,6 +42,9 @@ def serve(mode: str) -> None:
         elif request["method"] == INLINE:
             if mode == "crashing":
                 sys.exit("the model fell over")
+            if mode == "refusing":
+                answer(request, error={"code": -32803, "message": "the model cannot be read"})
+                continue
             time.sleep(LATE_S if mode == "late" else 0)
             at = request["params"]["position"]
             answer(request, result={"items": [{"insertText": SUGGESTION, "range": {"start": at, "end": at}}]})
