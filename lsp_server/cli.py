@@ -25,8 +25,8 @@ OK, NOTHING, WRONG_USE, ENGINE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 EPILOG = """\
 examples:
-  infill-ls complete cart.py:34        one suggestion at the end of line 34, printed as the file would look
-  infill-ls complete cart.py:34:21 --explain
+  infill-ls complete cart.py:37        one suggestion at the end of line 37, printed as the file would look
+  infill-ls complete cart.py:37:21 --explain
                                        what the model saw, what it cost, why it stopped
   infill-ls doctor                     is everything in place, and how fast is this machine
   infill-ls stats                      how many suggestions were shown, accepted and kept

@@ -27,10 +27,10 @@ def run(*arguments: object) -> int:
 
 
 def test_complete_prints_the_file_with_the_suggestion_in_it(capsys):
-    assert run("complete", f"{CART}:26") == 0
+    assert run("complete", f"{CART}:29") == 0
     printed = capsys.readouterr().out
     assert "def total_cents(self) -> int:" in printed
-    assert "+ 26" in printed and "┃" in printed and "fim" in printed
+    assert "+ 29" in printed and "┃" in printed and "fim" in printed
 
 
 def test_a_checkpoint_is_converted_and_the_next_step_is_said(tmp_path, capsys):
@@ -44,12 +44,12 @@ def test_a_checkpoint_is_converted_and_the_next_step_is_said(tmp_path, capsys):
 
 def test_the_file_is_not_changed():
     before = CART.read_bytes()
-    run("complete", f"{CART}:26")
+    run("complete", f"{CART}:29")
     assert CART.read_bytes() == before
 
 
 def test_json_holds_what_explain_shows(capsys):
-    assert run("complete", f"{CART}:26", "--json") == 0
+    assert run("complete", f"{CART}:29", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["suggestion"]
     assert answer["window"]["prefix"].endswith("for item in self.items:\n            ")
@@ -58,7 +58,7 @@ def test_json_holds_what_explain_shows(capsys):
 
 
 def test_explain_shows_the_window_and_why_it_stopped(capsys):
-    run("complete", f"{CART}:26", "--explain")
+    run("complete", f"{CART}:29", "--explain")
     printed = capsys.readouterr().out
     for shown in ("lines kept", "tokens", "time", "stopped", "│ class Cart:"):
         assert shown in printed
@@ -119,7 +119,7 @@ def test_a_model_that_is_none_gets_one_sentence(tmp_path, data, sentence, capsys
     path = tmp_path / "model.gguf"
     if data is not None:
         path.write_bytes(data)
-    assert run("complete", f"{CART}:26", "--model", path) == 3
+    assert run("complete", f"{CART}:29", "--model", path) == 3
     error = capsys.readouterr().err
     assert sentence in error and "model.gguf" in error and error.count("\n") == 1
 
@@ -141,19 +141,19 @@ def test_settings_are_listed(capsys):
 
 
 def test_colour_only_where_a_terminal_has_it():
-    command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:26"]
+    command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:29"]
     piped = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "TERM": "xterm"})
     assert b"\033" not in piped.stdout
 
 
 def test_an_output_that_cannot_show_our_signs_gets_plainer_ones():
-    command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:34"]
+    command = [sys.executable, "-m", "lsp_server", "complete", f"{CART}:37"]
     shown = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"})
-    assert b"if item.|name != name:|" in shown.stdout
+    assert b"if item.|name == name:|" in shown.stdout
 
 
 @pytest.mark.parametrize(
-    "arguments", [["complete", f"{CART}:{'1' * 5000}"], ["complete", f"{CART}:34", "--model", "~no/x"]]
+    "arguments", [["complete", f"{CART}:{'1' * 5000}"], ["complete", f"{CART}:37", "--model", "~no/x"]]
 )
 def test_a_slip_of_the_keyboard_gets_one_sentence(arguments, capsys):
     assert run(*arguments) in (2, 3)
@@ -165,7 +165,7 @@ def test_a_settings_file_beyond_use_leaves_the_defaults(tmp_path, text, capsys):
     folder = tmp_path / "config" / "infill-ls"
     folder.mkdir(parents=True)
     (folder / "infill-ls.toml").write_text(text)
-    assert run("complete", f"{CART}:34") == 0
+    assert run("complete", f"{CART}:37") == 0
     assert "name" in capsys.readouterr().out
 
 

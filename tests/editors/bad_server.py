@@ -15,8 +15,8 @@ LATE_S = 4.0
 
 
 def receive() -> dict[str, Any]:
-    headers = iter(sys.stdin.buffer.readline, b"\r\n")
-    fields = dict(line.decode().strip().split(": ", 1) for line in headers if line)
+    headers = iter(lambda: sys.stdin.buffer.readline() or b"\r\n", b"\r\n")
+    fields = dict(line.decode().strip().split(": ", 1) for line in headers if b": " in line)
     if "Content-Length" not in fields:
         sys.exit(0)
     message: dict[str, Any] = json.loads(sys.stdin.buffer.read(int(fields["Content-Length"])))

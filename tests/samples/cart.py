@@ -17,8 +17,11 @@ class Cart:
     def add(self, item: Item) -> None:
         self.items.append(item)
 
-    def remove(self, name: str) -> None:
-        self.items = [item for item in self.items if item.name != name]
+    def quantity_of(self, name: str) -> int:
+        for item in self.items:
+            if item.name == name:
+                return item.quantity
+        return 0
 
     def total_cents(self) -> int:
         total = 0
