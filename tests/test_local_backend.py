@@ -127,6 +127,14 @@ async def test_a_model_that_is_taken_out_ends_what_it_was_writing():
         await events(loaded, PROMPT)
 
 
+async def test_where_hardly_a_token_could_come_there_is_no_third_choice(engine):
+    n_tokens = len(engine.backend._tokenizer.beginning_with(";"))
+    assert n_tokens == 2  # of the packaged model's; what is written is ";" once more, to be healed
+    choices = [written(await events(engine, FimPrompt("x = 1;", "\n", rank=rank))) for rank in range(4)]
+    assert all(choices[:2])
+    assert choices[2:] == ["", ""]
+
+
 # --- mixed with what the user has open ---
 
 CART = "class Cart:\n    def net(self):\n        return self.zorgel_quux * self.count\n\n    def gross(self):\n"

@@ -77,8 +77,7 @@ class LocalBackend:
                 writing.given_up.set()
 
     async def n_fresh(self, prompt: FimPrompt) -> int:
-        ids, _ = await self._run(lambda: self.encoder.encode(prompt))
-        return len(ids) - self._sequence.n_known(ids)
+        return await self._run(lambda: self._n_fresh(prompt))
 
     def measure(self) -> None:
         self._worker.submit(self._measure).result()
@@ -101,6 +100,10 @@ class LocalBackend:
             if self._is_closed:
                 raise ModelReplaced("the model was taken out for another") from None
             raise
+
+    def _n_fresh(self, prompt: FimPrompt) -> int:
+        ids, _ = self.encoder.encode(prompt)
+        return len(ids) - self._sequence.n_known(ids)
 
     def _evaluate_prompt(self, prompt: FimPrompt, writing: _Writing) -> PromptEvaluated:
         ids, writing.owed = self.encoder.encode(prompt)
@@ -150,9 +153,12 @@ class LocalBackend:
         if writing.chosen is not None or not writing.rank:
             return choose(banned=self._banned)
         passed = [*self._banned, *self._sorted_ends]
-        for _ in range(writing.rank):
-            passed.append(choose(banned=passed)[0])
-        return choose(banned=passed)
+        try:
+            for _ in range(writing.rank):
+                passed.append(choose(banned=passed)[0])
+            return choose(banned=passed)
+        except ValueError:  # where a word is healed, there may be fewer tokens than that
+            return self._sorted_ends[0], 0.0
 
     def _healing(self, owed: bytes) -> Sequence[int] | None:
         return (*self._tokenizer.beginning_with(owed), *self._tokenizer.ids_that_begin(owed)) or None
