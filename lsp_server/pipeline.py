@@ -70,6 +70,8 @@ class Engine:
 # Where nothing is left and one of these ended it, the filter that found nothing says it better.
 SAY_NOTHING_OF_EMPTINESS = (Reason.END_OF_TEXT, Reason.LINE_COMPLETE)
 
+PASSING = (Reason.TIME_LIMIT, Reason.UNSURE)  # why an answer is empty that another request may well get
+
 
 def with_limits(engine: Engine, max_tokens: int, max_time_s: float) -> Engine:
     """The engine with other limits. What the answer may take of the window, at most half of it, the prompt has not."""
@@ -85,6 +87,12 @@ def with_limits(engine: Engine, max_tokens: int, max_time_s: float) -> Engine:
 class Answer:
     completion: Completion | None  # None: nothing to suggest, and `trace.reason` says why
     trace: Trace
+
+    @property
+    def would_be_same(self) -> bool:
+        """Whether to ask again would be in vain: not where nothing was asked of the model, or what emptied it passes."""
+        is_of_model = self.trace.generation is not None
+        return self.completion is not None or (is_of_model and self.trace.reason not in PASSING)
 
 
 async def complete(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
+from lsprotocol import types
 
+from lsp_server.server.ahead import AFTER_MOVE_S, Ahead
+from lsp_server.server.documents import Documents
+from lsp_server.settings import Settings, merge
+from lsp_server.syntax import Syntax
 from tests.wire import URI, position
 
 BEFORE = "import os\n\n\ndef area(width, height):\n    return width * height\n\n\n"
@@ -105,3 +113,86 @@ def test_nothing_is_computed_ahead_where_the_user_does_not_want_it(editor):
     time.sleep(0.5)
     insert(editor, editor.shown)
     assert ask(editor)[1] == "model"
+
+
+# --- seen from the model, which several editors share ---
+
+
+START = types.Range(types.Position(0, 0), types.Position(0, 0))
+
+
+class Desk:
+    """One editor's document, and what is computed ahead for it with the real model."""
+
+    def __init__(self, engine, settings=None, drawn=DRAWN):
+        self.engine = engine
+        self.model = SimpleNamespace(idle_work=set(), n_working=0)
+        self.model.interrupt_idle_work = self.interrupted
+        session = SimpleNamespace(
+            engine=engine,
+            model=self.model,
+            settings=merge(Settings(), settings or {})[0],
+            made_with=1,
+            is_on_for=lambda language_id: True,
+            protocol=SimpleNamespace(start=lambda job: asyncio.ensure_future(job())),
+        )
+        self.ahead = Ahead(session)
+        self.document = Documents().open(types.TextDocumentItem(URI, "python", 1, drawn.replace("┃", "")))
+
+    def interrupted(self):
+        """By whatever editor."""
+        for task in self.model.idle_work:
+            task.cancel()
+
+    async def n_computed(self, n_times=1):
+        """How many tokens were evaluated since the last look, some time after the cursor has moved."""
+        before = self.engine.backend.n_computed
+        await asyncio.sleep(n_times * AFTER_MOVE_S + 0.1)
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*(task for task in self.model.idle_work if not self.model.n_working))
+        return self.engine.backend.n_computed - before
+
+
+async def test_while_a_request_is_computed_nothing_comes_between_its_steps(engine):
+    desk = Desk(engine)
+    desk.model.n_working = 1
+    desk.ahead.moved(desk.document, DRAWN.index("┃"))
+    assert await desk.n_computed() == 0
+    desk.model.n_working = 0
+    assert await desk.n_computed() > 0
+
+
+async def test_what_another_editor_interrupted_is_begun_again(engine):
+    desk = Desk(engine)
+    desk.ahead.moved(desk.document, DRAWN.index("┃"))
+    desk.interrupted()
+    assert await desk.n_computed() == 0
+    desk.ahead.moved(desk.document, DRAWN.index("┃"))
+    assert await desk.n_computed() > 0
+
+
+async def test_nothing_is_computed_for_a_document_that_is_closed(engine):
+    desk = Desk(engine)
+    desk.ahead.moved(desk.document, DRAWN.index("┃"))
+    desk.ahead.closed("file:///another.py")
+    assert len(desk.model.idle_work) == 1
+    desk.ahead.closed(URI)
+    assert await desk.n_computed() == 0
+
+
+async def test_the_window_is_not_evaluated_ahead_where_the_user_does_not_want_it(engine):
+    desk = Desk(engine, {"suggest": {"ahead": False}})
+    desk.ahead.moved(desk.document, DRAWN.index("┃"))
+    assert await desk.n_computed() == 0
+    desk.document.change(2, [types.TextDocumentContentChangePartial(START, "x")], "utf-16")
+    desk.ahead.edited(desk.document)
+    assert await desk.n_computed(n_times=3) == 0
+
+
+async def test_who_takes_something_back_meanwhile_has_a_sound_tree_of_what_would_follow(engine):
+    desk = Desk(engine, drawn='if a:\n    print("one two┃\n\n\nprint(1)\n')
+    then = 'if a:\n    print("one two", a)\n    return 2\n\n\nprint(1)\n'
+    desk.document.tree()
+    taken_back = types.Range(types.Position(1, 9), types.Position(1, 18))
+    desk.document.change(2, [types.TextDocumentContentChangePartial(taken_back, "")], "utf-16")
+    assert str(desk.document.tree_of(then).parsed.root_node) == str(Syntax("python").parse(then).parsed.root_node)

@@ -10,7 +10,7 @@ from functools import partial
 
 from lsp_server.cache import Given
 from lsp_server.errors import EngineError
-from lsp_server.pipeline import complete, evaluate_window
+from lsp_server.pipeline import Engine, complete, evaluate_window
 from lsp_server.server.documents import OpenDocument
 from lsp_server.server.session import Session
 from lsp_server.text import dominant_eol
@@ -38,18 +38,23 @@ class Ahead:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._aim: Aim | None = None
+        self._task: asyncio.Task[None] | None = None  # for that aim, done or not
 
     def drop(self) -> None:
         """Stop what is computed ahead, for whatever editor: somebody waits for the model."""
         self._aim = None
         self._session.model.interrupt_idle_work()
 
+    def closed(self, uri: str) -> None:
+        if self._aim and self._aim.uri == uri:
+            self.drop()
+
     def after(self, document: OpenDocument, shown: Snapshot, completion: Completion) -> None:
         """Find the suggestion that follows once this one is accepted, and remember it."""
         then = accepted(shown, completion)
         aim = Aim(then.uri, then.text, then.offset)
         if self._session.settings.suggest.ahead and aim != self._aim:
-            self._begin(aim, AFTER_SHOWN_S, partial(self._look, document, shown, completion, then))
+            self._begin(aim, AFTER_SHOWN_S, partial(self._look, document, then))
 
     def window_at(self, document: OpenDocument, offset: int, delay_s: float = AFTER_MOVE_S) -> None:
         """Evaluate the window around the cursor, so that the first suggestion there comes as soon as a later one."""
@@ -59,7 +64,8 @@ class Ahead:
             self._begin(aim, delay_s, partial(self._warm, document, snapshot))
 
     def moved(self, document: OpenDocument, offset: int) -> None:
-        if not self._is_known(document, document.snapshot(offset, invoked=False)):
+        is_wanted = self._session.settings.suggest.ahead
+        if is_wanted and not self._is_known(document, document.snapshot(offset, invoked=False)):
             self.window_at(document, offset)
 
     def edited(self, document: OpenDocument) -> None:
@@ -68,46 +74,54 @@ class Ahead:
             self.drop()
         elif not self._is_known(document, document.snapshot(document.edited_at, invoked=False)):
             self.drop()
-            self.window_at(document, document.edited_at, AFTER_EDIT_S)
+            if self._session.settings.suggest.ahead:
+                self.window_at(document, document.edited_at, AFTER_EDIT_S)
+
+    @property
+    def _engine(self) -> Engine | None:
+        engine = self._session.engine
+        return engine if engine and engine.in_process else None
 
     def _is_known(self, document: OpenDocument, snapshot: Snapshot) -> bool:
         return document.answers.find(snapshot, self._session.made_with) is not None
 
     def _begin(self, aim: Aim, delay_s: float, job: Callable[[], Awaitable[None]]) -> None:
-        engine = self._session.engine
-        if engine is None or not engine.in_process:
+        if self._engine is None:
             return
         self.drop()
-        self._aim = aim
         model = self._session.model
-        model.idle_work.add(task := self._session.protocol.start(partial(_later, delay_s, job)))
-        task.add_done_callback(model.idle_work.discard)
+        self._aim, self._task = aim, self._session.protocol.start(partial(self._later, delay_s, job))
+        model.idle_work.add(self._task)
+        self._task.add_done_callback(model.idle_work.discard)
+        self._task.add_done_callback(self._ended)
 
-    async def _look(self, document: OpenDocument, shown: Snapshot, completion: Completion, then: Snapshot) -> None:
-        engine = self._session.engine
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task is self._task and task.cancelled():  # by another editor's request: it may be begun again
+            self._aim = None
+
+    async def _later(self, delay_s: float, job: Callable[[], Awaitable[None]]) -> None:
+        await asyncio.sleep(delay_s)
+        while self._session.model.n_working:  # what it does in several steps, this would come between
+            await asyncio.sleep(delay_s)
+        try:
+            await job()
+        except EngineError as error:
+            logger.debug("not computed ahead: %s", error)  # whoever asks for it is told
+
+    async def _look(self, document: OpenDocument, then: Snapshot) -> None:
+        engine, made_with = self._engine, self._session.made_with
         if engine is None or self._is_known(document, then):
             return
-        # Meanwhile some of it may have been typed, between what stands before the suggestion and behind it.
-        tree = document.tree_after(shown.offset, len(shown.text) - completion.replace_until, then.text)
-        answer = await complete(engine, then, tree, document.window)
+        answer = await complete(engine, then, document.tree_of(then.text), document.window)
         window = answer.trace.context.window if answer.trace.context else None
-        if answer.trace.generation:
-            document.answers.remember(
-                Given(then, self._session.made_with, answer.completion, answer.trace.reason, window, "prefetched")
-            )
+        if answer.would_be_same:
+            given = Given(then, made_with, answer.completion, answer.trace.reason, window, "prefetched")
+            document.answers.remember(given)
 
     async def _warm(self, document: OpenDocument, snapshot: Snapshot) -> None:
-        engine = self._session.engine
+        engine = self._engine
         if engine and document.document.text == snapshot.text:
             document.window = await evaluate_window(engine, snapshot, document.tree(), document.window)
-
-
-async def _later(delay_s: float, job: Callable[[], Awaitable[None]]) -> None:
-    await asyncio.sleep(delay_s)
-    try:
-        await job()
-    except EngineError as error:
-        logger.debug("not computed ahead: %s", error)  # whoever asks for it is told
 
 
 def accepted(shown: Snapshot, completion: Completion) -> Snapshot:

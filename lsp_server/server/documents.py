@@ -14,6 +14,7 @@ from pygls.uris import to_fs_path
 
 from lsp_server.cache import Answers
 from lsp_server.privacy import NEVER_SENT, is_excluded, path_in
+from lsp_server.server.offers import Edit
 from lsp_server.server.rhythm import Rhythm
 from lsp_server.server.undo import Undo
 from lsp_server.syntax import Syntax, Tree
@@ -92,10 +93,11 @@ class OpenDocument:
         """The syntax of the text as it is now; later edits do not touch it."""
         return self._syntax.parse(self.document.text)
 
-    def tree_after(self, start: int, n_behind: int, then: str) -> Tree | None:
-        """The syntax of another text, which differs from `start` on, but not in its last `n_behind` characters."""
+    def tree_of(self, then: str) -> Tree | None:
+        """The syntax of another text, into which an edit at one place would make this one."""
         text = self.document.text
-        return self._syntax.ahead(text, start, len(text) - n_behind, then[start : len(then) - n_behind], then)
+        edit = Edit.least(text, 0, len(text), then)
+        return self._syntax.ahead(text, edit.start, edit.end, edit.text, then)
 
     def close(self) -> None:
         if self._settling:

@@ -31,6 +31,8 @@ class SharedModel:
         self.notice: str | None = None  # the latest sentence of a backend about its servers
         self.watchers: set[Callable[[], None]] = set()
         self.idle_work: set[asyncio.Task[None]] = set()  # of whatever editor; every request goes before it
+        self.n_working = 0  # requests that are being computed, of whatever editor
+        self.n_loads = 0
         self._loaded_with: tuple[ModelSettings, BackendSettings] | None = None
         self._chosen: Path | None = None  # instead of what the settings say
         self._settled = asyncio.Event()
@@ -81,6 +83,7 @@ class SharedModel:
 
     def _begin(self, settings: Settings) -> None:
         self._loaded_with = settings.model, settings.backend
+        self.n_loads += 1
         wanted = with_model(settings, self._chosen) if self._chosen else settings
         self.name = Path(wanted.model.path).stem or "the model in the package"
         self.backend = backend_of(wanted)

@@ -89,7 +89,7 @@ class Session(LanguageServer):
     @property
     def made_with(self) -> object:
         """What an answer depends on beside the document."""
-        return self.model.engine and self.model.engine.backend, self.settings.suggest, self.settings.latency
+        return self.model.n_loads, self.settings.suggest, self.settings.latency
 
     @property
     def is_on(self) -> bool:
@@ -146,11 +146,13 @@ class Session(LanguageServer):
     def working(self) -> Iterator[None]:
         """A request is being computed."""
         self._n_working += 1
+        self.model.n_working += 1
         self._announcer.changed_for_a_moment()
         try:
             yield
         finally:
             self._n_working -= 1
+            self.model.n_working -= 1
             self._announcer.changed_for_a_moment()
 
     def answered(self, empty_because: Reason | None) -> None:

@@ -25,7 +25,6 @@ from lsp_server.syntax import Tree
 from lsp_server.trace import Trace
 from lsp_server.values import Completion, Reason
 
-PASSING = (Reason.TIME_LIMIT, Reason.UNSURE)  # why an answer is empty that another request may well get
 LOADING_S = 3.0  # that a request waits for the model, unless the next one takes its place
 
 logger = logging.getLogger(__name__)
@@ -77,6 +76,7 @@ class Suggester:
         """Answer what is still asked for a document: it is closed."""
         for method in EMPTY:
             self._supersede(method, uri)
+        self._ahead.closed(uri)
 
     def edited(self, uri: str) -> None:
         if document := self._session.documents.get(uri):
@@ -132,7 +132,8 @@ class Suggester:
         """The answer: the first is shown, and the editor's user may turn to the others."""
         trace = asked.open.trace
         if trace and trace.plan and trace.plan.n_window:
-            self._ahead.window_at(asked.open, asked.snapshot.offset)
+            if asked.open.document.text == asked.snapshot.text:  # or the edit has seen to it
+                self._ahead.window_at(asked.open, asked.snapshot.offset)
         elif completions:
             self._ahead.after(asked.open, asked.snapshot, completions[0])
         if not completions:
@@ -141,7 +142,7 @@ class Suggester:
 
     async def _answer(self, asked: Asked, tree: Tree | None, shown: list[Completion], rendered: Rendered) -> object:
         """`shown`: here, already, to who wants a choice."""
-        engine = await self._engine()
+        engine, made_with = await self._engine(), self._session.made_with
         if engine is None:
             reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
             return self._refused(asked.method, asked.open, reason)
@@ -156,7 +157,7 @@ class Suggester:
             if not isinstance(error, (BackendError, ModelReplaced)):
                 self._session.tell_once(types.MessageType.Error, f"infill-ls: {error}")
             return self._refused(asked.method, asked.open, Reason.of_code(getattr(error, "code", "backend-failed")))
-        self._remember(asked, answer)
+        self._remember(asked, answer, made_with)
         return self._shown(asked, found, rendered)
 
     def _haste(self, asked: Asked) -> Haste | None:
@@ -184,15 +185,14 @@ class Suggester:
         self._keep(method, Trace(empty_because=reason), document)
         return EMPTY[method]
 
-    def _remember(self, asked: Asked, answer: Answer) -> None:
+    def _remember(self, asked: Asked, answer: Answer, made_with: object) -> None:
         """For the next request, whose window keeps this one's cut points, and for who asks why."""
         trace = answer.trace
         window = trace.context.window if trace.context else None
         if trace.plan and trace.plan.n_window:
             asked.open.small_window, window = window, None
         asked.open.window = window or asked.open.window
-        if answer.completion or (trace.generation and trace.reason not in PASSING):
-            made_with = self._session.made_with
+        if answer.would_be_same:
             asked.open.answers.remember(Given(asked.snapshot, made_with, answer.completion, trace.reason, window))
         self._keep(asked.method, trace, asked.open)
 
