@@ -54,7 +54,10 @@ class Answers:
         return None
 
     def _n_chars(self) -> int:
-        return sum(len(given.snapshot.text) for given in self._given[:-1])
+        """Of all but the last; documents are the same texts for as long as nobody edits them."""
+        texts = [(given.snapshot.text, *given.snapshot.others) for given in self._given]
+        older = {id(text): len(text) for some in texts[:-1] for text in some}
+        return sum(n_chars for of, n_chars in older.items() if of not in set(map(id, texts[-1])))
 
 
 def _seen_from(given: Given, snapshot: Snapshot) -> Given | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lsp_server import cache
 from lsp_server.cache import Answers, Given
 from lsp_server.values import Completion, Snapshot
 
@@ -136,3 +137,13 @@ def test_only_so_much_is_remembered():
         remembered.remember(Given(snapshot(f"{n}┃" + " " * 1_000_000), MODEL, Completion("x", 3)))
     assert remembered.find(snapshot("1┃" + " " * 1_000_000), MODEL) is None
     assert remembered.find(snapshot("19┃" + " " * 1_000_000), MODEL)
+
+
+def test_the_texts_of_other_documents_count_when_memory_is_short(monkeypatch):
+    monkeypatch.setattr(cache, "MAX_CHARS", 100)
+    remembered, unchanged = Answers(), "y" * 1000
+    for n in range(8):
+        now = snapshot("x = " + "a" * n + "┃")
+        now = replace(now, others=(unchanged, f"{n} " * 30))
+        remembered.remember(Given(now, MODEL, Completion("compute(1)", now.offset)))
+    assert len(remembered._given) == 2

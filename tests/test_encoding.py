@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsp_server.backends.encoding import SEAMS, PromptEncoder
+from lsp_server.backends.encoding import LONG_PART, MAX_CACHED_LONG_PARTS, SEAMS, PromptEncoder
 from lsp_server.fim import FimTemplate
 from lsp_server.values import FimPrompt
 from tests.vocabularies import PACKAGED, VOCABULARIES, tokenizer
@@ -47,6 +47,14 @@ def test_a_text_that_grows_has_the_ids_of_the_whole_text(name):
 @given(text=CODE)
 def test_so_has_any_other_text(name, text):
     assert encoder(name).growing(text) == tokenizer(name).encode(text)
+
+
+def test_of_long_lines_that_grow_few_are_kept_in_memory():
+    growing = encoder("starcoder")
+    for n in range(200):
+        growing.growing("x = [" + "1, " * (LONG_PART + n))
+    kept = growing._long_part.cache_info().currsize + growing._short_part.cache_info().currsize
+    assert kept == MAX_CACHED_LONG_PARTS
 
 
 # --- healing ---

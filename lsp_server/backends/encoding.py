@@ -13,6 +13,8 @@ from lsp_server.values import FimPrompt
 # that ends in a letter or a digit. (Line ends before indentation, and behind punctuation, are joined with it by many.)
 SEAMS = re.compile(r"(?<=\S\n)(?=[!-~])|(?<=[A-Za-z0-9])(?=\n)")
 MAX_CACHED_PARTS = 4096
+LONG_PART = 1000  # characters: a new one at each key, where no seam is near, that should not stay for long
+MAX_CACHED_LONG_PARTS = 64
 MAX_TAKEN_BACK = 4  # tokens: words that are cut into more are continued, not written again
 
 
@@ -23,7 +25,8 @@ class PromptEncoder:
         self._tokenizer = tokenizer
         self._template = template
         self.heals = heals
-        self._part = lru_cache(MAX_CACHED_PARTS)(lambda text, opens: tuple(tokenizer.encode(text, opens=opens)))
+        self._short_part = lru_cache(MAX_CACHED_PARTS)(self._encoded)
+        self._long_part = lru_cache(MAX_CACHED_LONG_PARTS)(self._encoded)
         self._suffix = lru_cache(8)(tokenizer.encode)  # stays the same while somebody types above it
 
     def encode(self, prompt: FimPrompt) -> tuple[tuple[int, ...], bytes]:
@@ -38,6 +41,12 @@ class PromptEncoder:
         """The same ids as `Tokenizer.encode` gives; of a text seen before, only the part that changed is encoded."""
         first, *others = SEAMS.split(text)
         return [*self._part(first, opens), *(id for part in others for id in self._part(part, False))]
+
+    def _part(self, text: str, opens: bool) -> tuple[int, ...]:
+        return self._long_part(text, opens) if len(text) > LONG_PART else self._short_part(text, opens)
+
+    def _encoded(self, text: str, opens: bool) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, opens=opens))
 
     def _take_back(self, ids: list[int]) -> bytes:
         """Take the tokens at the end away that more text could join with, and return their bytes.
