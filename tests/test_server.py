@@ -215,6 +215,15 @@ class TestRefusals:
         assert editor.trace()["reason"]["code"] == "unsure"
         assert editor.inline(at, kind=1)
 
+    def test_a_key_that_slipped_is_no_undo_where_the_whole_document_is_sent(self, editor):
+        editor.initialize(initializationOptions={"infill": QUICK})
+        at, text = editor.open(HALF_WRITTEN), HALF_WRITTEN.replace(CURSOR, "")
+        for version, whole in ((2, HALF_WRITTEN.replace(CURSOR, "q")), (3, text)):
+            document = {"uri": URI, "version": version}
+            editor.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [{"text": whole}]})
+        editor.inline(at, kind=2)
+        assert editor.trace()["reason"]["code"] != "after-undo"
+
     def test_in_a_comment_nothing_is_suggested_unless_it_is_set(self, editor):
         editor.initialize(initializationOptions={"infill": QUICK})
         at = editor.open("# The sum of ┃\ntotal = 0\n")

@@ -67,7 +67,8 @@ class OpenDocument:
             else:
                 start, end = 0, len(self.document.text)
                 self.is_known, self.edited_at = True, None
-            self.undo.edited(start, self.document.text[start:end], change.text)
+            edit = Edit.least(self.document.text, start, end, change.text)
+            self.undo.edited(edit.start, self.document.text[edit.start : edit.end], edit.text)
             self.on_edit(self.document.text, start, end, change.text)
             self._syntax.edit(self.document.text, start, end, change.text)
             self.document.replace(start, end, change.text)
