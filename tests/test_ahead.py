@@ -75,6 +75,17 @@ def test_asked_twice_at_the_same_place_the_model_works_once(typist):
     assert ask(typist) == (typist.shown, "remembered")
 
 
+def test_an_answer_is_remembered_with_the_settings_that_it_was_made_with(editor):
+    editor.initialize()
+    asked = editor.ask_inline(editor.open(DRAWN))
+    editor.call("infill/status")  # by then it has been begun
+    settings = {"infill": {"suggest": {"maxTokens": 4}}}
+    editor.notify("workspace/didChangeConfiguration", {"settings": settings})
+    assert editor.answer(asked)["result"]["items"]
+    editor.column = position(DRAWN)["character"]
+    assert ask(editor)[1] == "model"
+
+
 @pytest.mark.parametrize("accept", [insert, type_])
 def test_what_follows_an_accepted_suggestion_is_there_already(editor, accept):
     editor.initialize()
@@ -195,4 +206,5 @@ async def test_who_takes_something_back_meanwhile_has_a_sound_tree_of_what_would
     desk.document.tree()
     taken_back = types.Range(types.Position(1, 9), types.Position(1, 18))
     desk.document.change(2, [types.TextDocumentContentChangePartial(taken_back, "")], "utf-16")
+    desk.document.tree()
     assert str(desk.document.tree_of(then).parsed.root_node) == str(Syntax("python").parse(then).parsed.root_node)
