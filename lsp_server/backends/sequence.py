@@ -85,7 +85,7 @@ class EvaluatedSequence:
     def _take_out(self, kept: _Kept) -> None:
         assert isinstance(self._model, Savable)
         self._kept = [other for other in self._kept if other is not kept]
-        self.ids = []  # nothing is known of the engine's own where that fails
+        self.ids, self._n_together = [], 0  # nothing is known of the engine's own where that fails
         self._model.restore(kept.state)
         self.ids, self._n_together = list(kept.ids), len(kept.ids)
 
