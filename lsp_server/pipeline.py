@@ -90,7 +90,7 @@ class Answer:
 
     @property
     def would_be_same(self) -> bool:
-        """Whether to ask again would be in vain: not where nothing was asked of the model, or what emptied it passes."""
+        """Whether to ask again is in vain; not where the model was not asked, or what emptied the answer may pass."""
         is_of_model = self.trace.generation is not None
         return self.completion is not None or (is_of_model and self.trace.reason not in PASSING)
 
