@@ -109,6 +109,14 @@ def test_a_half_written_function_is_continued_and_tab_puts_what_was_drawn_into_t
     assert accept(editor) == with_typed(RECTANGLE, f"return 2 * (self.{ghost}")
 
 
+def test_point_ends_behind_what_was_accepted(edit: Edit) -> None:
+    editor = edit(RECTANGLE)
+    editor.type("return 2 * (self.")
+    shown = accept(editor)
+    editor.type("  # all")
+    editor.until("the comment", lambda: editor.saved() == f"{shown.rstrip()}  # all\n")
+
+
 def test_one_undo_takes_back_what_was_accepted_and_nothing_else(edit: Edit) -> None:
     editor = edit(RECTANGLE)
     editor.type("return 2 * (self.")
@@ -284,7 +292,12 @@ def test_a_server_that_never_answers_stops_nobody(tmp_path: Path) -> None:
 
 
 def bad(mode: str) -> str:
-    return f'exec "{sys.executable}" "{bad_server.__file__}" {mode}'
+    return f'exec "{sys.executable}" "{bad_server.__file__}" {mode} 2> "$0.heard"'
+
+
+def heard(folder: Path) -> list[str]:
+    """The notifications that a bad server was sent."""
+    return (folder / "bin" / "infill-ls.heard").read_text("utf-8").split()
 
 
 def test_an_answer_that_comes_late_stops_nobody(tmp_path: Path) -> None:
@@ -292,11 +305,22 @@ def test_an_answer_that_comes_late_stops_nobody(tmp_path: Path) -> None:
         editor.edit("late.py", RECTANGLE)
         editor.until("the client", lambda: "Infill" in editor.mode_line())
         types_on(editor)
+        editor.until("the request", lambda: "textDocument/didChange" in heard(tmp_path))
         editor.type("; y = 2")
         editor.until_shown("; x = 1; y = 2")
         assert not editor.ghost()
         assert editor.until_ghost() == SUGGESTION
         assert accept(editor) == with_typed(RECTANGLE, f"; x = 1; y = 2{SUGGESTION}")
+        assert "$/cancelRequest" in heard(tmp_path)
+
+
+@pytest.mark.parametrize("client", ["eglot", "lsp-mode"])
+def test_the_server_is_told_where_the_cursor_goes(client: str, tmp_path: Path) -> None:
+    with running(client, tmp_path, bad("old")) as editor:
+        editor.edit("move.py", RECTANGLE)
+        editor.until("the client", lambda: "Infill" in editor.mode_line())
+        editor.press("Up")
+        editor.until("the notification", lambda: "infill/didMoveCursor" in heard(tmp_path))
 
 
 @pytest.mark.parametrize("client", ["eglot", "lsp-mode"])
