@@ -11,8 +11,11 @@
 ;;; Code:
 
 (require 'lsp-mode)
-(require 'lsp-inline-completion)
 (require 'infill)
+
+(eval-and-compile
+  (unless (require 'lsp-inline-completion nil t)
+    (error "Suggestions need lsp-mode 10 or newer; with an older one, use infill-eglot")))
 
 (defcustom infill-lsp-languages '(prog-mode)
   "Major modes, with those derived from them, in which lsp-mode starts infill-ls."

@@ -20,9 +20,8 @@ import psutil
 CLIENT = Path(__file__).parents[2] / "editor-clients" / "emacs"
 PACKAGES = Path("/usr/share/emacs/site-lisp/elpa")
 PATIENCE_S = 40.0
-WIDTH, HEIGHT = 110, 34
 # A colour of its own tells the suggestion from everything else on the screen.
-GHOST = "38;5;201"
+GHOST = "38;5;244"
 START = f"""\
 (setq inhibit-startup-screen t make-backup-files nil create-lockfiles nil auto-save-default nil
       ring-bell-function #'ignore warning-minimum-level :warning package-load-list '(all (lsp-mode nil)))
@@ -32,7 +31,7 @@ START = f"""\
 (menu-bar-mode -1)
 (blink-cursor-mode -1)
 (push "{CLIENT}" load-path)
-(defface drawn-as-ghost '((t :foreground "color-201")) "What the tests look for.")
+(defface drawn-as-ghost '((t :foreground "color-244" :slant italic)) "What the tests look for.")
 (with-eval-after-load 'infill (custom-set-faces '(infill-ghost ((t :inherit drawn-as-ghost)))))
 (with-eval-after-load 'lsp-inline-completion
   (custom-set-faces '(lsp-inline-completion-overlay-face ((t :inherit drawn-as-ghost)))))
@@ -100,7 +99,7 @@ class Screen:
 class Emacs:
     """One running Emacs with nothing in it but a language client and ours."""
 
-    def __init__(self, init: str, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, init: str, env: Mapping[str, str], folder: Path, *, width: int = 110, height: int = 34) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         start = folder.with_suffix(".el")
@@ -108,7 +107,7 @@ class Emacs:
         self._socket = folder.with_suffix(".tmux")
         self._tmux(
             *("-f", "/dev/null", "start-server", ";", "set", "-g", "default-terminal", "tmux-256color", ";"),
-            *("set", "-s", "escape-time", "0", ";", "new-session", "-d", "-x", str(WIDTH), "-y", str(HEIGHT)),
+            *("set", "-s", "escape-time", "0", ";", "new-session", "-d", "-x", str(width), "-y", str(height)),
             f"cd {folder} && exec emacs -nw -Q -l {start}",
             env={**os.environ, **env, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"},
         )
@@ -123,7 +122,16 @@ class Emacs:
         self._tmux("send-keys", *keys)
 
     def screen(self) -> Screen:
-        return Screen.of(self._tmux("capture-pane", "-p", "-e"))
+        return Screen.of(self.captured())
+
+    def captured(self) -> str:
+        """The screen, with the escape sequences that colour it."""
+        return self._tmux("capture-pane", "-p", "-e")
+
+    def cursor(self) -> tuple[int, int]:
+        """Its row and column."""
+        row, column = self._tmux("display-message", "-p", "#{cursor_y} #{cursor_x}").split()
+        return int(row), int(column)
 
     def shown(self) -> str:
         """All that is on the screen."""
