@@ -56,7 +56,10 @@ how many characters stood right of point then.")
 
 (defun infill-eglot--begin ()
   "Watch this buffer."
-  (setq infill-eglot--server (eglot--current-server-or-lose)
+  (unless (eglot-current-server)
+    (setq infill-eglot-mode nil)
+    (user-error "No server in this buffer: `M-x eglot' starts it"))
+  (setq infill-eglot--server (eglot-current-server)
         infill-eglot--seen (infill-eglot--place)
         infill-request-function #'infill-eglot--send
         infill-uri-function #'infill-eglot--uri)

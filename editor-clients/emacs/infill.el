@@ -6,7 +6,6 @@
 ;; Version: 0.1.0
 ;; Package-Requires: ((emacs "28.1"))
 ;; Keywords: convenience, languages
-;; URL: https://github.com/infill-ls/infill-ls
 
 ;;; Commentary:
 
