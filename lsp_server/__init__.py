@@ -24,9 +24,9 @@ Who may import whom, from the top down; never up, and not between two units of o
     inference                    ids in, logits out; knows no text
     tokenization  fim            text ↔ ids from the model file's own vocabulary; the table of FIM families
     formats  syntax              model files, checked before anything loads them; tree-sitter
-    settings  trace  cache  text  languages  privacy  usage   one parser of options; what happened and why; answers
-                                 given, for who types them; lines and columns by the LSP's rules; what never leaves the
-                                 machine; what is counted on it
+    settings  trace  cache  text  languages  privacy  usage  formatting   one parser of options; what happened
+                                 and why; answers given, for who types them; lines and columns by the LSP's rules; what
+                                 never leaves the machine; what is counted on it; how projects want to be indented
     values  errors  toml  output
 
 Each third-party library has as few doors as can be, one for most: pygls and lsprotocol in server/, tree-sitter in

@@ -61,7 +61,7 @@ class Answers:
 
 
 def _seen_from(given: Given, snapshot: Snapshot) -> Given | None:
-    if given.snapshot.others != snapshot.others:
+    if (given.snapshot.others, given.snapshot.indent_unit) != (snapshot.others, snapshot.indent_unit):
         return None
     if given.snapshot.offset == snapshot.offset and given.snapshot.text == snapshot.text:
         return given

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsp_server.errors import UsageError
+from lsp_server.formatting import project_unit
 from lsp_server.pipeline import Answer, Engine, complete
 from lsp_server.syntax import Syntax, language_of
 from lsp_server.text import Document
@@ -66,6 +67,7 @@ def snapshot_at(place: Place) -> Snapshot:
         text=text,
         offset=_offset(document, place),
         invoked=True,
+        indent_unit=project_unit(str(path)),
     )
 
 

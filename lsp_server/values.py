@@ -82,6 +82,7 @@ class Snapshot:
     offset: int         # the cursor
     invoked: bool       # asked for by hand, so nothing is refused
     others: tuple[str, ...] = field(default=(), repr=False)  # the texts of other open documents that may be looked at
+    indent_unit: str = ""   # one step of indentation, as the editor or the project wants it; "" where neither says
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class CodeContext:
     block_indent: str     # the block at the cursor lasts while lines are indented at least like this
     eol: str              # "\n" or "\r\n", as the document has it
     window: Window
+    indent_unit: str = ""     # as in the snapshot, for where the document itself shows none
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,12 @@ def completed(document: str, model_says: str, language_id: str = "python", limit
     return asked.text[: asked.offset] + completion.text + CURSOR + asked.text[completion.replace_until :]
 
 
-def context(document: str, shape: Shape = Shape.LINE, block_indent: str = "") -> CodeContext:
+def context(document: str, shape: Shape = Shape.LINE, block_indent: str = "", indent_unit: str = "") -> CodeContext:
     """A context with the shape given, for rules and filters on their own."""
     before, after = document.split(CURSOR)
     line_suffix, _, below = after.partition("\n")
     window = Window(before, after, 0, 0, (), document.count("\n") + 1, True)
     line_prefix = before.rpartition("\n")[2]
-    return CodeContext("python", "", line_prefix, line_suffix, below, shape, None, block_indent, "\n", window)
+    return CodeContext(
+        "python", "", line_prefix, line_suffix, below, shape, None, block_indent, "\n", window, indent_unit
+    )

@@ -31,7 +31,7 @@ LAYERS = (
     {"inference"},
     {"tokenization", "fim"},
     {"formats", "syntax"},
-    {"settings", "trace", "cache", "text", "languages", "privacy", "usage"},
+    {"settings", "trace", "cache", "text", "languages", "privacy", "usage", "formatting"},
     {"values", "errors", "toml", "output"},
     {"__init__"},
 )
@@ -41,6 +41,7 @@ DOORS = {
     "anyio": {"backends"},
     "cattrs": {"server"},  # through which lsprotocol reads and writes JSON
     "ctransformers": {"inference"},
+    "editorconfig": {"formatting"},
     "gguf": {"formats", "models.convert"},
     "httpx": {"backends"},
     "huggingface_hub": {"models.download"},

@@ -8,9 +8,9 @@ from lsp_server.values import Reason
 from tests.drawing import CURSOR, context
 
 
-def accepted(document: str, text: str) -> str:
+def accepted(document: str, text: str, indent_unit: str = "") -> str:
     """The document after the text went through the filters and was accepted, or the reason why nothing is shown."""
-    outcome = postprocess.apply(text, context(document))
+    outcome = postprocess.apply(text, context(document, indent_unit=indent_unit))
     if outcome.rejected:
         return outcome.rejected.code
     before, after = document.split(CURSOR)
@@ -36,6 +36,39 @@ def test_blocks_are_indented_as_in_the_document():
     assert accepted(by_four, said) == wanted
     by_tab = by_four.replace("    ", "\t")
     assert accepted(by_tab, said) == wanted.replace("    ", "\t")
+
+
+def test_where_the_document_has_no_blocks_the_project_says_how_they_are_indented():
+    said = "\n  for b in a:\n    yield b"
+    assert accepted("def g(a):┃\n", said) == "def g(a):\n  for b in a:\n    yield b┃\n"
+    assert accepted("def g(a):┃\n", said, "    ") == "def g(a):\n    for b in a:\n        yield b┃\n"
+    assert accepted("def g(a):┃\n", said, "\t") == "def g(a):\n\tfor b in a:\n\t\tyield b┃\n"
+
+
+def test_the_documents_own_blocks_go_before_what_the_project_says():
+    document = "def f(a):\n  return a\n\n\ndef g(a):┃\n"
+    assert accepted(document, "\n    return a", "\t") == document.replace("┃", "\n  return a┃")
+
+
+def test_tabs_and_spaces_of_one_text_become_what_the_document_has():
+    by_tab = "def f(a):\n\tif a:\n\t\treturn 1\n\n\ndef g(a):┃\n"
+    said = "\n\tfor b in a:\n        if b:\n\t\t    yield call(\n                b)\n    return a"
+    wanted = "\n\tfor b in a:\n\t\tif b:\n\t\t\tyield call(\n\t\t\t\tb)\n\treturn a"
+    assert accepted(by_tab, said) == by_tab.replace("┃", wanted + "┃")
+    by_four = by_tab.replace("\t", "    ")
+    assert accepted(by_four, said) == by_four.replace("┃", wanted.replace("\t", "    ") + "┃")
+
+
+def test_what_is_aligned_by_spaces_stays_aligned():
+    document = "def f(a):\n\treturn a\n\n\ndef g(a):┃\n"
+    said = "\n    if a:\n        return f(a,\n                 1)"
+    assert accepted(document, said) == document.replace("┃", "\n\tif a:\n\t\treturn f(a,\n\t\t\t\t 1)┃")
+
+
+def test_a_branch_left_of_the_cursor_is_written_with_the_documents_tabs():
+    document = "def f(a):\n\tif a:\n\t\t┃\n"
+    said = "return 1\n    else:\n        return 2"
+    assert accepted(document, said) == "def f(a):\n\tif a:\n\t\treturn 1\n\telse:\n\t\treturn 2┃\n"
 
 
 def test_indentation_that_is_no_block_is_left_alone():

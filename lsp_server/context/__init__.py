@@ -56,4 +56,5 @@ def gather(
         block_indent=decision.block_indent,
         eol=dominant_eol(text),
         window=window or previous or Window("", "", 0, 0, (), text, True),
+        indent_unit=snapshot.indent_unit,
     )

@@ -17,35 +17,56 @@ TAB_WIDTH = 4
 def in_the_documents_steps(draft: Draft) -> Draft:
     """Where all blocks of the text are indented by another step than the document's, they get the document's.
 
-    The model's own steps stay where the document shows none, or where a line is no whole number of steps deep.
+    Where the document shows none, by the editor's or the project's. The model's own steps stay where nobody says, or
+    where a line is no whole number of steps deep.
     """
     context = draft.context
     above, below = context.window.prefix.split("\n")[-N_LINES:-1], context.window.suffix.split("\n")[1:N_LINES]
-    wanted = usual_step([*above, *below])
-    lines = (context.line_prefix + draft.text).split("\n")
-    steps = _steps_into_blocks(lines, context.language_id)
-    if not wanted or len(steps) != 1 or wanted in steps:
+    wanted = usual_step([*above, *below]) or context.indent_unit
+    first, *others = (context.line_prefix + draft.text).split("\n")
+    steps = _steps_into_blocks([first, *others], context.language_id)
+    widths = {_columns(step) for step in steps}
+    if not wanted or len(widths) != 1 or steps == {wanted}:
         return draft
-    again = [_indented_again(line, indent_of(lines[0]), steps[0], wanted) for line in lines[1:]]
+    (n_columns,) = widths
+    again = [_indented_again(line, indent_of(first), n_columns, wanted) for line in others]
     if None in again:
         return draft
     return replace(draft, text="\n".join([draft.text.split("\n")[0], *(line for line in again if line is not None)]))
 
 
-def _steps_into_blocks(lines: Sequence[str], language_id: str) -> list[str]:
-    """The different steps between a line that opens a block and the one behind it."""
+def _steps_into_blocks(lines: Sequence[str], language_id: str) -> set[str]:
+    """The different steps between a line that opens a block and the one behind it, tabs or spaces."""
     code = [line for line in lines if line.strip()]
     openers = ((one, two) for one, two in pairwise(code) if opens_block(language(language_id), one))
-    return sorted({step for one, two in openers if (step := usual_step([one, two]))})
+    return {step for one, two in openers if (step := _step(indent_of(one), indent_of(two)))}
 
 
-def _indented_again(line: str, base: str, step: str, wanted: str) -> str | None:
-    """The line with as many of the wanted steps; None where that is no whole number."""
-    indent, n_base = indent_of(line), _columns(base)
-    n_steps, rest = divmod(_columns(indent) - n_base, _columns(step))
-    if not line.strip() or n_steps < 0:
+def _step(outer: str, inner: str) -> str:
+    """By columns, where the one is written with tabs and the other with spaces; "" where it is no likely step."""
+    if inner.startswith(outer):
+        return usual_step([f"{outer}x", f"{inner}x"])
+    n_columns = _columns(inner) - _columns(outer)
+    return " " * n_columns if 2 <= n_columns <= 8 else ""
+
+
+def _indented_again(line: str, base: str, n_columns: int, wanted: str) -> str | None:
+    """The line with a step of `wanted` for each `n_columns`; None where that is no whole number."""
+    indent = indent_of(line)
+    n_steps, rest = divmod(_columns(indent) - _columns(base), n_columns)
+    if not line.strip():
         return line
-    return None if rest else base + wanted * n_steps + line[len(indent) :]
+    if n_steps < 0:
+        return _outside(indent, base) + line[len(indent) :]
+    if rest and _columns(wanted) != n_columns:
+        return None
+    return base + wanted * n_steps + " " * rest + line[len(indent) :]
+
+
+def _outside(indent: str, base: str) -> str:
+    """Indentation left of the text's own, written as the document writes it where that has the same columns."""
+    outer = (base[:n] for n in range(len(base)))
+    return next((same for same in outer if _columns(same) == _columns(indent)), indent)
 
 
 def _columns(indent: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TypeAlias
@@ -13,6 +14,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from lsp_server.cache import Answers
+from lsp_server.formatting import project_unit
 from lsp_server.privacy import NEVER_SENT, is_excluded, path_in
 from lsp_server.server.offers import Edit
 from lsp_server.server.rhythm import Rhythm
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 SETTLE_AFTER_S = 0.1
 SETTLE_AFTER_TIMES = 20
 
+PROJECT_S = 0.05  # that a request waits for the project's files; slow disks are for the next one
 MAX_OTHERS = 6  # documents that may be looked at while another is edited
 
 OnEdit: TypeAlias = Callable[[str, int, int, str], None]  # text[start:end] is about to give way to the new text
@@ -51,6 +54,8 @@ class OpenDocument:
         self.edited_at: int | None = None  # where the last edit ended; None: the whole text was sent
         self.others: Callable[[], tuple[str, ...]] = tuple  # texts of other documents that may be looked at
         self.on_edit: OnEdit = lambda text, start, end, new_text: None
+        self.editor_unit = ""  # one step of indentation, as the editor last said it
+        self._project_unit = asyncio.get_running_loop().run_in_executor(None, project_unit, self.path)
         self._syntax = Syntax(item.language_id)
         self._settling: asyncio.TimerHandle | None = None
         self._settle_s = 0.0  # what it took the last time
@@ -88,7 +93,18 @@ class OpenDocument:
             offset=offset,
             invoked=invoked,
             others=self.others(),
+            indent_unit=self.indent_unit,
         )
+
+    @property
+    def indent_unit(self) -> str:
+        return self.editor_unit or (self._project_unit.result() if self._project_unit.done() else "")
+
+    async def with_indent_unit(self, snapshot: Snapshot) -> Snapshot:
+        """For a request that came before the project's files were read."""
+        if not self.editor_unit:
+            await asyncio.wait([self._project_unit], timeout=PROJECT_S)
+        return replace(snapshot, indent_unit=self.indent_unit)
 
     def tree(self) -> Tree | None:
         """The syntax of the text as it is now; later edits do not touch it."""
@@ -138,6 +154,12 @@ class Documents:
         """An edit could not be read: nothing is suggested in the document until the editor sends its whole text."""
         if isinstance(uri, str) and (document := self._open.get(uri)):
             document.is_known = False
+
+    def indent_by(self, identifier: object, unit: str) -> None:
+        """The editor says what one step of indentation is in the document {uri}."""
+        uri = identifier.get("uri") if isinstance(identifier, dict) else None
+        if isinstance(uri, str) and (document := self._open.get(uri)):
+            document.editor_unit = unit
 
     def close(self, uri: str) -> None:
         if document := self._open.pop(uri, None):

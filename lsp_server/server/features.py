@@ -55,7 +55,7 @@ def register(session: Session) -> None:
     session.protocol.normalise = {
         legacy.GET_COMPLETIONS: partial(_llm_ls_place, session),
         types.INITIALIZE: only_what_is_read,
-        types.TEXT_DOCUMENT_INLINE_COMPLETION: TriggerKinds(),
+        types.TEXT_DOCUMENT_INLINE_COMPLETION: partial(_inline_params, session, TriggerKinds()),
     }
     session.protocol.own_params = dict.fromkeys(
         (DID_MOVE_CURSOR, legacy.GET_COMPLETIONS), types.TextDocumentPositionParams
@@ -153,6 +153,13 @@ def _trace(session: Session, params: Any) -> dict[str, Any] | None:
         raise Refused(ErrorCodes.InvalidParams, f"the parameters of {TRACE} are not valid: see textDocument.uri")
     document = session.documents.get(uri)
     return trace_as_json(document.trace, session.model.engine) if document and document.trace else None
+
+
+def _inline_params(session: Session, trigger_kinds: TriggerKinds, params: Any) -> Any:
+    """Formatting options, which the LSP's own parameters have no place for, count for the document from now on."""
+    if unit := legacy.indent_unit(params):
+        session.documents.indent_by(params.get("textDocument"), unit)
+    return trigger_kinds(params)
 
 
 def _llm_ls_place(session: Session, params: Any) -> Any:

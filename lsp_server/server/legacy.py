@@ -12,6 +12,7 @@ from uuid import UUID
 
 from lsprotocol.types import ErrorCodes
 
+from lsp_server.formatting import unit_of
 from lsp_server.server.protocol import Refused
 
 GET_COMPLETIONS = "llm-ls/getCompletions"
@@ -69,6 +70,14 @@ def accepted_units(params: Any) -> int:
     if type(value) is not int or value < 0:
         raise _invalid(DID_PARTIALLY_ACCEPT, "acceptedLength")
     return value
+
+
+def indent_unit(params: Any) -> str:
+    """One step of indentation by the `formattingOptions` of a request; "" where it has none that can be read."""
+    options = params.get("formattingOptions") if isinstance(params, Mapping) else None
+    if not isinstance(options, Mapping) or not isinstance(options.get("insertSpaces"), bool):
+        return ""
+    return unit_of(options.get("tabSize"), options["insertSpaces"])
 
 
 def change_of_status(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from lsprotocol import types
@@ -146,6 +147,7 @@ class Suggester:
         if engine is None:
             reason = Reason.MODEL_FAILED if self._session.model.failure else Reason.MODEL_LOADING
             return self._refused(asked.method, asked.open, reason)
+        asked = replace(asked, snapshot=await asked.open.with_indent_unit(asked.snapshot))
         try:
             with self._session.working():
                 answer = await complete(engine, asked.snapshot, tree, asked.open.window, self._haste(asked))
