@@ -6,6 +6,8 @@
     python tests/bench/stopping.py CASES --overruns own             with other overruns than those in the file
     python tests/bench/stopping.py CASES --answers OUT.jsonl.gz     and the answers, for other programs
 
+First comes what would be refused if nobody asked by hand; everything else is asked by hand, so that nothing is.
+
 A case is a line of JSON: {id, language, kind, prefix, suffix, middle, expected, streams: {name: text}}. Each stream is
 fed token by token to the whole pipeline, the answer is applied to the document, and the document is compared with what
 the author wrote:
@@ -99,16 +101,29 @@ def main() -> int:
 
 
 def _print_refusals(cases: list[dict[str, Any]]) -> None:
-    """What would not even be asked where nobody asks by hand; right where nothing is missing."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for case in cases:
-        text, offset = case["prefix"] + case["suffix"], len(case["prefix"])
-        tree = Syntax(case["language"]).parse(text)
-        refusal = decide(text, offset, tree or Indentation(text, language(case["language"])), False).refusal
-        counts[refusal.code if refusal else "asked", "empty" if case["kind"] == "empty" else "written"] += 1
-    print(f"{'without invocation':<24}{'something missing':>18}{'nothing missing':>18}")
-    for code in sorted({code for code, _ in counts}):
-        print(f"{code:<24}{counts[code, 'written']:>18}{counts[code, 'empty']:>18}")
+    """What would not even be asked where nobody asks by hand: rightly where nothing is missing, else wrongly."""
+    n_empty = sum(_is_empty(case) for case in cases)
+    totals = {"rightly": n_empty, "wrongly": len(cases) - n_empty}
+    print(f"refused unless asked by hand; nothing is missing in {n_empty} cases, something in {totals['wrongly']}")
+    for in_comments in (False, True):
+        counts = Counter(row for case in cases for row in _refusals(case, in_comments))
+        print(f"\n{'comments ' + ('on' if in_comments else 'off'):<24}" + "".join(f"{c:>18}" for c in totals))
+        for code in [*sorted({code for code, _ in counts} - {"all"}), "all"]:
+            shares = ((counts[code, column], 100 * counts[code, column] / (n or 1)) for column, n in totals.items())
+            print(f"{code:<24}" + "".join(f"{n:>9} {share:>6.1f} %" for n, share in shares))
+
+
+def _refusals(case: dict[str, Any], in_comments: bool) -> Iterator[tuple[str, str]]:
+    """The rows of the table, and the column, that the case counts in."""
+    text, offset = case["prefix"] + case["suffix"], len(case["prefix"])
+    scopes = Syntax(case["language"]).parse(text) or Indentation(text, language(case["language"]))
+    if refusal := decide(text, offset, scopes, False, in_comments=in_comments).refusal:
+        column = "rightly" if _is_empty(case) else "wrongly"
+        yield from ((refusal.code, column), ("all", column))
+
+
+def _is_empty(case: dict[str, Any]) -> bool:
+    return not case["middle"].strip()
 
 
 async def _run_all(cases: list[dict[str, Any]], rules: str, clock: Clock) -> list[Result]:
