@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lsp_server import postprocess
 from lsp_server.syntax import Seam, Syntax
 from lsp_server.values import Reason
-from tests.drawing import CURSOR, context
+from tests.drawing import CURSOR, completed, context
 
 
 def accepted(document: str, text: str, indent_unit: str = "") -> str:
@@ -19,6 +21,23 @@ def accepted(document: str, text: str, indent_unit: str = "") -> str:
 
 def test_trailing_blanks_are_left_out():
     assert accepted("x = ┃", "1  \n\n") == "x = 1┃"
+
+
+@pytest.mark.parametrize(
+    ("document", "says", "after"),
+    [
+        ("def f(a):\n    ┃\n", "b = a  \n    \n    return b\t\n  \n", "def f(a):\n    b = a\n\n    return b┃\n"),
+        ("x = [┃\n]\n", "  \n    'a', \t\n    2, ", "x = [\n    'a',\n    2,┃\n]\n"),
+        ("s = ┃\n", "'''a  \nb'''  \n", "s = '''a  \nb'''┃\n"),
+    ],
+    ids=["a block", "a list", "a string"],
+)
+def test_blanks_at_the_ends_of_lines_are_left_out_unless_a_string_has_them(document, says, after):
+    assert completed(document, says) == after
+
+
+def test_blanks_at_the_ends_of_lines_stay_where_no_grammar_knows_what_they_mean():
+    assert accepted("┃", "one  \ntwo  \n") == "one  \ntwo┃"
 
 
 def test_the_space_before_the_cursor_is_not_doubled():
@@ -59,6 +78,15 @@ def test_tabs_and_spaces_of_one_text_become_what_the_document_has():
     assert accepted(by_four, said) == by_four.replace("┃", wanted.replace("\t", "    ") + "┃")
 
 
+def test_a_line_that_is_indented_by_spaces_among_tabs_is_mended():
+    document = "def f(a):\n\tif a:\n\t\tb = a┃\n\treturn a\n"
+    said = "\n        c = b\n\t\treturn g(b,\n\t\t         c)"
+    wanted = "\n\t\tc = b\n\t\treturn g(b,\n\t\t\t\t c)"
+    assert accepted(document, said) == document.replace("┃", wanted + "┃")
+    aligned = said.replace("        c = b", "\t\tc = b")
+    assert accepted(document, aligned) == document.replace("┃", aligned + "┃")
+
+
 def test_what_is_aligned_by_spaces_stays_aligned():
     document = "def f(a):\n\treturn a\n\n\ndef g(a):┃\n"
     said = "\n    if a:\n        return f(a,\n                 1)"
@@ -76,6 +104,21 @@ def test_indentation_that_is_no_block_is_left_alone():
     said = "return call(\n      a,\n      b,\n    )"
     assert accepted(document, said) == document.replace("┃", said + "┃")
     assert accepted("def f():┃", "\n  return 1") == "def f():\n  return 1┃"
+
+
+@pytest.mark.parametrize(
+    ("document", "says", "after"),
+    [
+        ("def f(a):\n    ┃\n", "    return a\n", "def f(a):\n    return a┃\n"),
+        ("def f(a):\n    ┃\n", "b = a\n    return b\n", "def f(a):\n    b = a\n    return b┃\n"),
+        ("def f(a):\n┃\n", "    return a\n", "def f(a):\n    return a┃\n"),
+        ("if a:\n    if b:\n    ┃\n", "        c()\n", "if a:\n    if b:\n        c()┃\n"),
+        ("if a:\n\tif b:\n\t┃\n", "        c()\n", "if a:\n\tif b:\n\t\tc()┃\n"),
+        ("if a:\n\tb()\n\t┃\n", "    c()\n", "if a:\n\tb()\n\tc()┃\n"),
+    ],
+)
+def test_the_first_line_stands_at_its_column(document, says, after):
+    assert completed(document, says) == after
 
 
 def test_indentation_left_of_the_cursor_is_not_doubled():

@@ -10,7 +10,7 @@ from lsp_server.server.origins import is_local
 from lsp_server.server.render import Cursor, Edit, inline_item, popup_item
 from lsp_server.text import Document, Encoding, dominant_eol
 from lsp_server.values import Completion, Snapshot
-from tests.drawing import CURSOR, snapshot
+from tests.drawing import CURSOR, answered, snapshot
 
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 
@@ -73,6 +73,16 @@ def test_an_accepted_suggestion_stands_where_it_belongs(drawn, text, replaces, a
     assert item and isinstance(item.insert_text, str) and item.range
     assert item.range.start.line == item.range.end.line == drawn[: drawn.index(CURSOR)].count("\n")
     assert accepted(drawn, item.range, item.insert_text, encoding) == after
+
+
+@pytest.mark.parametrize("says", ["\n\t\tb = 1  \n        return b\n", "\r\n\t\tb = 1  \r\n        return b\r\n"])
+def test_in_a_document_with_windows_line_ends_every_line_has_them(says):
+    drawn = "def f(a):\r\n\tif a:┃\r\n\r\n\r\ndef g():\r\n\tpass\r\n"
+    completion = answered(drawn, says).completion
+    item = inline(drawn, completion.text if completion else "")
+    assert item and isinstance(item.insert_text, str) and item.range
+    after = drawn.replace("┃", "\r\n\t\tb = 1\r\n\t\treturn b┃")
+    assert accepted(drawn, item.range, item.insert_text) == after
 
 
 def test_neovim_draws_over_the_line_so_it_gets_all_of_it():

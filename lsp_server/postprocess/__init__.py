@@ -9,6 +9,7 @@ from lsp_server.postprocess.blanks import (
     first_line_at_its_column,
     no_second_space,
     nothing_to_add,
+    plain_line_ends,
     trim_trailing_blanks,
 )
 from lsp_server.postprocess.closers import reconcile_closers
@@ -20,6 +21,7 @@ from lsp_server.syntax import Seam
 from lsp_server.values import CodeContext, Reason
 
 FILTERS: tuple[Callable[[Draft], Draft | Reason], ...] = (
+    plain_line_ends,
     without_fence,
     trim_trailing_blanks,
     no_second_space,

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from lsp_server.postprocess.draft import Draft
+from lsp_server.text import with_plain_line_ends
 from lsp_server.values import Reason
+
+# Blanks at the end of a line are part of a string that goes on in the next.
+_LONG_STRING = re.compile(r'"""|\'\'\'|`|<<')
+_QUOTES = "\"'"
+
+
+def plain_line_ends(draft: Draft) -> Draft:
+    """The server writes the document's own."""
+    return replace(draft, text=with_plain_line_ends(draft.text))
 
 
 def trim_trailing_blanks(draft: Draft) -> Draft:
-    return replace(draft, text=draft.text.rstrip())
+    """At the end of the text; at the ends of its lines too, where they are code for sure."""
+    text = draft.text.rstrip()
+    lines = text.split("\n")
+    if draft.is_code() and not any(map(_may_leave_a_string_open, lines)):
+        text = "\n".join(line.rstrip(" \t") for line in lines)
+    return replace(draft, text=text)
+
+
+def _may_leave_a_string_open(line: str) -> bool:
+    return bool(_LONG_STRING.search(line)) or any(line.count(quote) % 2 for quote in _QUOTES)
 
 
 def no_second_space(draft: Draft) -> Draft:

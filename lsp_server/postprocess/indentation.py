@@ -25,11 +25,11 @@ def in_the_documents_steps(draft: Draft) -> Draft:
     wanted = usual_step([*above, *below]) or context.indent_unit
     first, *others = (context.line_prefix + draft.text).split("\n")
     steps = _steps_into_blocks([first, *others], context.language_id)
-    widths = {_columns(step) for step in steps}
-    if not wanted or len(widths) != 1 or steps == {wanted}:
+    base, widths = indent_of(first), {_columns(step) for step in steps or {wanted}}
+    if not wanted or len(widths) != 1 or (steps <= {wanted} and all(_goes_with(line, base) for line in others)):
         return draft
     (n_columns,) = widths
-    again = [_indented_again(line, indent_of(first), n_columns, wanted) for line in others]
+    again = [_indented_again(line, base, n_columns, wanted) for line in others]
     if None in again:
         return draft
     return replace(draft, text="\n".join([draft.text.split("\n")[0], *(line for line in again if line is not None)]))
@@ -48,6 +48,12 @@ def _step(outer: str, inner: str) -> str:
         return usual_step([f"{outer}x", f"{inner}x"])
     n_columns = _columns(inner) - _columns(outer)
     return " " * n_columns if 2 <= n_columns <= 8 else ""
+
+
+def _goes_with(line: str, base: str) -> bool:
+    """Are tabs tabs and spaces spaces, as far as the first line shows them?"""
+    indent = indent_of(line)
+    return not line.strip() or indent.startswith(base) or base.startswith(indent)
 
 
 def _indented_again(line: str, base: str, n_columns: int, wanted: str) -> str | None:

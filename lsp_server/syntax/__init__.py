@@ -118,6 +118,11 @@ class Seam:
         self._whole, self._text, self._offset = tree, text, offset
         self._known: dict[tuple[str, int], int] = {}
 
+    @property
+    def kind(self) -> str:
+        """What stands there: "code", "comment" or "string"."""
+        return self._whole.kind_at(self._offset)
+
     def n_errors(self, insert: str, n_replaced: int = 0) -> int:
         """How many places the grammar could not explain if `insert` took the place of `n_replaced` characters."""
         asked = insert, n_replaced
