@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from editorconfig import get_properties
 
 MAX_WIDTH = 16
 MAX_BYTES = 1 << 16
+MAX_STARS, MAX_BRACES = 4, 6  # of one pattern
 FILE = ".editorconfig"
+_STARS = re.compile(r"\*+")
 
 
 def unit_of(width: object, with_spaces: bool) -> str:
@@ -37,8 +40,23 @@ def project_unit(path: str) -> str:
 
 
 def _is_harmless(path: Path) -> bool:
-    """Whoever wrote the project must not keep us waiting: no pipes, no devices, nothing huge."""
+    """Whoever wrote the project must not keep us waiting: no pipes, no devices, nothing huge, no endless matching."""
     try:
-        return not path.exists() or (path.is_file() and path.stat().st_size <= MAX_BYTES)
+        if not path.exists():
+            return True
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return False
+        lines = path.read_text("utf-8", errors="replace").splitlines()
     except OSError:
+        return True  # the library cannot read it either
+    return all(map(_matches_soon, (line for line in lines if line.lstrip().startswith("["))))
+
+
+def _matches_soon(section: str) -> bool:
+    """The library makes a regular expression of the pattern, whose time grows with each wildcard behind another."""
+    if section.count("{") > MAX_BRACES:
+        return False
+    if len(_STARS.findall(section)) <= MAX_STARS:
         return True
+    alternatives = section.split(",")
+    return section.count("{") == 1 and all(2 * len(_STARS.findall(one)) <= MAX_STARS for one in alternatives)

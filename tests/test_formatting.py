@@ -65,6 +65,20 @@ def test_a_file_that_cannot_be_read_says_nothing(says, tmp_path):
     gc.collect()
 
 
+@pytest.mark.parametrize("pattern", ["*a" * 11 + "*b", "{a,aa}" * 40 + "b", "{*a,*a}" * 6 + "b"])
+def test_nobody_waits_for_a_pattern_that_takes_ages(pattern, tmp_path):
+    project(tmp_path, __=f"root = true\n[{pattern}]\nindent_style = tab\n")
+    assert project_unit(str(tmp_path / ("a" * 60))) == ""
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*", "*.py", "*.{js,py}", "{*.json,*.yml,*.yaml,*.md,*.js,*.py}", "lib/**.py", "{lib,bin}/**/*.{py,pyi}"],
+)
+def test_patterns_as_people_write_them_are_followed(pattern, tmp_path):
+    assert project_unit(project(tmp_path, __=f"root = true\n[{pattern}]\nindent_style = tab\n")) == "\t"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_nobody_waits_for_a_file_that_is_none(tmp_path):
     path = project(tmp_path)
