@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import IO, Any
 CURSOR = "┃"
 ANSWER_S = 20.0  # nothing takes that long; a test that waits for it has failed
 URI = "file:///project/sample.py"
+NOBODYS_DATA = tempfile.TemporaryDirectory(prefix="infill-ls-data-")  # what is counted here is not the user's
 
 
 class Editor:
@@ -175,7 +177,7 @@ class Server(Editor):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "XDG_DATA_HOME": NOBODYS_DATA.name, **(env or {})},
         )
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.stderr = b""
