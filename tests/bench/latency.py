@@ -9,12 +9,13 @@ Drives the real server over stdio with Python of the standard library's. Each ke
 suggestion, whose answer is waited for. Times are the editor's: from the first byte sent to the last byte of the answer.
 
     added    of that, all but what the engine took: until its first batch begins, and from its last token on
+    memory   whole answers that needed no model, since what was typed is what the suggestion says
     context  finding the scope and cutting the window, as the server's trace says
     change   a didChange and the shortest request there is, less that request alone
     first    the first request after the file was opened: parsing and counting all of it
 
-Aims: added ≤ 2 ms at p50 and ≤ 10 ms at p99 with 10,000 lines, and no more with 50,000; without a model ≤ 120 MB.
-Prints a table, the server's memory, and one line of JSON.
+Aims: added ≤ 2 ms at p50 and ≤ 10 ms at p99 with 10,000 lines, and no more with 50,000; memory ≤ 8 ms at p99 with
+10,000 lines; without a model ≤ 120 MB. Prints a table, the server's memory, and one line of JSON.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ TYPED = (
     "    total = 0\n    for item in items:\n        price = item.price * item.quantity\n"
     "        if item.is_taxed:\n            price *= 1 + tax_rate\n        total += price\n    return round(total, 2)\n"
 )
-AIMS = {"added_p50_ms": 2.0, "added_p99_ms": 10.0, "rss_without_model_mb": 120.0}
+AIMS = {"added_p50_ms": 2.0, "added_p99_ms": 10.0, "memory_p99_ms": 8.0, "rss_without_model_mb": 120.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Row:
     n_lines: int
     n_keys: int
     added: tuple[float, float]
+    memory: tuple[float, float]
     context: tuple[float, float]
     answer: tuple[float, float]
     change: tuple[float, float]
@@ -63,12 +65,14 @@ def main() -> int:
         without_model = _memory_without_model(home)
         server = _started(home, *(["--model", options.model] if options.model else []))
         assert server.is_ready(), server.notified("window/showMessage")
-        print(f"{'lines':>7}{'keys':>6} │{'added p50':>10}{'p99':>7} │{'context p50':>12}{'p99':>7} │"
-              f"{'answer p50':>11}{'p99':>8} │{'change p50':>11}{'p99':>7} │{'first':>8}   ms")  # fmt: skip
+        print(f"{'lines':>7}{'keys':>6} │{'added p50':>10}{'p99':>7} │{'memory p50':>11}{'p99':>7} │"
+              f"{'context p50':>12}{'p99':>7} │{'answer p50':>11}{'p99':>8} │"
+              f"{'change p50':>11}{'p99':>7} │{'first':>8}   ms")  # fmt: skip
         rows = []
         for n_lines in options.lines:
             rows.append(row := _bench(server, n_lines, options))
-            print(f"{row.n_lines:>7}{row.n_keys:>6} │{row.added[0]:>10.2f}{row.added[1]:>7.2f} │{row.context[0]:>12.2f}"
+            print(f"{row.n_lines:>7}{row.n_keys:>6} │{row.added[0]:>10.2f}{row.added[1]:>7.2f} │"
+                  f"{row.memory[0]:>11.2f}{row.memory[1]:>7.2f} │{row.context[0]:>12.2f}"
                   f"{row.context[1]:>7.2f} │{row.answer[0]:>11.1f}{row.answer[1]:>8.1f} │{row.change[0]:>11.2f}"
                   f"{row.change[1]:>7.2f} │{row.first:>8.1f}")  # fmt: skip
         with_model = _rss_mb(server)
@@ -86,7 +90,7 @@ def _bench(server: Server, n_lines: int, options: argparse.Namespace) -> Row:
     started = time.perf_counter()
     server.inline({"line": line, "character": 0}, uri)
     first = _ms_since(started)
-    added, context, answer = [], [], []
+    added, memory, context, answer = [], [], [], []
     at = (line, 0)
     for key in (TYPED * 9)[: options.keys]:
         time.sleep(dice.uniform(0, options.pause_ms / 1000))
@@ -97,11 +101,13 @@ def _bench(server: Server, n_lines: int, options: argparse.Namespace) -> Row:
         server.inline({"line": after[0], "character": after[1]}, uri, kind=2)
         answer.append(_ms_since(started))
         trace, at = server.trace(uri), after
+        if trace["source"] != "model":
+            memory.append(answer[-1])
         added.append(answer[-1] - _engine_ms(trace))
         context.append(trace["stages_ms"].get("context", 0.0))
     change = _change_cost(server, uri, at, options.keys)
     server.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
-    return Row(n_lines, options.keys, *map(_percentiles, (added, context, answer, change)), first)
+    return Row(n_lines, options.keys, *map(_percentiles, (added, memory, context, answer, change)), first)
 
 
 def _change_cost(server: Server, uri: str, at: tuple[int, int], n_times: int) -> list[float]:
@@ -185,7 +191,7 @@ def _for_machines(rows: list[Row], without_model: float, with_model: float) -> d
             {
                 "lines": row.n_lines,
                 **{f"{name}_p{p}_ms": round(getattr(row, name)[i], 3)
-                   for name in ("added", "context", "answer", "change") for i, p in enumerate((50, 99))},
+                   for name in ("added", "memory", "context", "answer", "change") for i, p in enumerate((50, 99))},
                 "first_ms": round(row.first, 1),
             }
             for row in rows
