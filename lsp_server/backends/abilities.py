@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
+from typing import TypeVar
 
 import anyio
 
@@ -17,6 +18,8 @@ from lsp_server.backends.dialect import Asked, PromptKind, Said
 from lsp_server.backends.remote import RemoteBackend
 from lsp_server.errors import BackendError, BackendRefused
 from lsp_server.values import FimPrompt, Limits
+
+T = TypeVar("T")
 
 PROMPT = FimPrompt("import math\n\n\ndef area(radius):\n    return", "\n\n\nprint(area(2))\n")
 ENDLESS = FimPrompt("numbers = [\n" + "    1,\n" * 40, "\n]\n")
@@ -73,8 +76,22 @@ PROMPTS: dict[PromptKind, Callable[[RemoteBackend, list[Said]], Awaitable[Abilit
 }
 
 
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask once more where that is safe: a server may close a kept connection in the moment that it is used again."""
+    try:
+        return await ask()
+    except BackendError as error:
+        if not error.again:
+            raise
+    return await ask()
+
+
 async def _ask(backend: RemoteBackend, asked: Asked) -> list[Said]:
     """What the server says until it is done, or nobody wants to wait any longer. Raises BackendError."""
+    return await _patiently(lambda: _all_said(backend, asked))
+
+
+async def _all_said(backend: RemoteBackend, asked: Asked) -> list[Said]:
     found = []
     with anyio.move_on_after(LIMITS.max_time_s):
         async with aclosing(backend.said(asked)) as stream:
@@ -148,9 +165,14 @@ async def _by_the_next_in_line(backend: RemoteBackend) -> str | None:
 @asynccontextmanager
 async def _begun(backend: RemoteBackend) -> AsyncIterator[None]:
     """A long answer that has begun; leaving the block closes it."""
-    async with aclosing(backend.said(backend.asked(ENDLESS, LONG))) as stream:
-        await stream.__anext__()
+    async with aclosing(await _patiently(lambda: _first_said(backend))):
         yield
+
+
+async def _first_said(backend: RemoteBackend) -> AsyncGenerator[Said, None]:
+    stream = backend.said(backend.asked(ENDLESS, LONG))
+    await stream.__anext__()
+    return stream
 
 
 async def _seconds(backend: RemoteBackend, prompt: FimPrompt, limits: Limits) -> float:
@@ -178,7 +200,7 @@ async def _path_of_load(backend: RemoteBackend) -> str | None:
 async def _load(backend: RemoteBackend, path: str) -> int | None:
     """How many requests are being answered; None where that is not told."""
     try:
-        return LOADS[path]((await backend.look(path)).decode("utf-8", "replace"))
+        return LOADS[path]((await _patiently(lambda: backend.look(path))).decode("utf-8", "replace"))
     except (BackendError, ValueError, TypeError, LookupError):
         return None
 
