@@ -177,6 +177,7 @@ def test_what_is_accepted_is_counted_by_the_server(window: Window, code_server: 
     type_and_accept(window, "app")
     window.command("Infill: Restart the Server")  # it writes when it ends
     until("the count", lambda: n_accepted(code_server, "lua") == 1)
+    window.until_ready()
 
 
 def n_accepted(code_server: CodeServer, language: str) -> int:
