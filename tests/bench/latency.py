@@ -3,6 +3,7 @@
     python tests/bench/latency.py                         files of 1,000, 10,000 and 50,000 lines
     python tests/bench/latency.py --lines 20000 --keys 50 one file, fewer keys
     python tests/bench/latency.py --model M.gguf          another model
+    python tests/bench/latency.py --mixing off            what the user's own files have to do with it
     python tests/bench/latency.py --pause-ms 200          pauses up to that long between keys; a parse may fall into one
 
 Drives the real server over stdio with Python of the standard library's. Each key is a didChange and a request for a
@@ -63,7 +64,7 @@ def main() -> int:
     options = _parse()
     with tempfile.TemporaryDirectory() as home:
         without_model = _memory_without_model(home)
-        server = _started(home, *(["--model", options.model] if options.model else []))
+        server = _started(home, *(["--model", options.model] if options.model else []), mixing=options.mixing)
         assert server.is_ready(), server.notified("window/showMessage")
         print(f"{'lines':>7}{'keys':>6} │{'added p50':>10}{'p99':>7} │{'memory p50':>11}{'p99':>7} │"
               f"{'context p50':>12}{'p99':>7} │{'answer p50':>11}{'p99':>8} │"
@@ -164,9 +165,9 @@ def _memory_without_model(home: str) -> float:
     return used
 
 
-def _started(home: str, *arguments: str) -> Server:
+def _started(home: str, *arguments: str, mixing: str = "auto") -> Server:
     server = Server(*arguments, env={"XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home})
-    server.initialize()
+    server.initialize(initializationOptions={"model.mixing": mixing})
     return server
 
 
@@ -209,6 +210,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--keys", type=int, default=200, metavar="N", help="keys typed in each (200)")
     parser.add_argument("--pause-ms", type=float, default=0.0, metavar="MS", help="longest pause between two keys (0)")
     parser.add_argument("--model", default="", metavar="FILE", help="a GGUF file instead of the model in the package")
+    parser.add_argument("--mixing", default="auto", choices=("auto", "on", "off"), help="the setting model.mixing (auto)")
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ import emacs
 import pytest
 from bad_server import SUGGESTION
 from emacs import Emacs
-from surroundings import missing, own_environment
+from surroundings import SHAPES, missing, own_environment
 
 HOW = "INFILL_LSP_MODE=$(bash .ci/install-emacs.sh) brings it"
 
@@ -31,18 +31,7 @@ if emacs.batch("--eval", "(require 'lsp-inline-completion)").returncode:
 INIT = {"eglot": emacs.EGLOT, "lsp-mode": emacs.lsp_mode_start()}
 ASK = {"eglot": "infill-eglot-complete", "lsp-mode": "lsp-inline-completion-display"}
 
-RECTANGLE = """\
-class Rectangle:
-    def __init__(self, width, height):
-        self.width = width
-        self.height = height
-
-    def area(self):
-        return self.width * self.height
-
-    def perimeter(self):
-        ┃
-"""
+RECTANGLE = f"{SHAPES}        ┃\n"
 POINT = """\
 class Point:
     def __init__(self, x, y):

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from bad_server import SUGGESTION
 from code_server import CodeServer, find, until
-from surroundings import missing, own_environment
+from surroundings import SHAPES, missing, own_environment
 
 if find_spec("playwright") is None:
     missing("playwright", "pip install -e '.[dev,editors]' brings it")
@@ -31,18 +31,7 @@ from vscode import Window
 
 TOOLS = find() or missing("VS Code", "INFILL_CODE_SERVER=$(bash .ci/install-vscode.sh) brings it")
 
-RECTANGLE = """\
-class Rectangle:
-    def __init__(self, width, height):
-        self.width = width
-        self.height = height
-
-    def area(self):
-        return self.width * self.height
-
-    def perimeter(self):
-        ┃
-"""
+RECTANGLE = f"{SHAPES}        ┃\n"
 PYTHON_EXTENSION = """\
 const selected = { id: "PYTHON", path: "PYTHON" };
 exports.activate = () => ({
