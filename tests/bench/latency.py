@@ -210,7 +210,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--keys", type=int, default=200, metavar="N", help="keys typed in each (200)")
     parser.add_argument("--pause-ms", type=float, default=0.0, metavar="MS", help="longest pause between two keys (0)")
     parser.add_argument("--model", default="", metavar="FILE", help="a GGUF file instead of the model in the package")
-    parser.add_argument("--mixing", default="auto", choices=("auto", "on", "off"), help="the setting model.mixing (auto)")
+    parser.add_argument("--mixing", default="auto", choices=("auto", "on", "off"), help="as model.mixing (auto)")
     return parser.parse_args()
 
 
